@@ -1,0 +1,1556 @@
+/* sql/lead_qualify--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION lead_qualify" to load this file. \quit
+
+-- Nothing below depends on the installer's search_path: every name of ours is
+-- written with its schema, everything else is found in pg_catalog.
+SET LOCAL search_path TO pg_catalog, pg_temp;
+
+-- ----------------------------------------------------------------
+-- Types
+-- ----------------------------------------------------------------
+
+-- ---------------------------------------------------------------------
+-- lead_grade: A+, A, A-, ... D-, F
+-- ---------------------------------------------------------------------
+
+CREATE TYPE lead_qualify.lead_grade;
+
+CREATE FUNCTION lead_qualify.lead_grade_in(pg_catalog.cstring)
+RETURNS lead_qualify.lead_grade
+AS 'MODULE_PATHNAME', 'lead_grade_in'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_in(pg_catalog.cstring) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_grade_out(lead_qualify.lead_grade)
+RETURNS pg_catalog.cstring
+AS 'MODULE_PATHNAME', 'lead_grade_out'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_out(lead_qualify.lead_grade) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_grade_recv(pg_catalog.internal)
+RETURNS lead_qualify.lead_grade
+AS 'MODULE_PATHNAME', 'lead_grade_recv'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_recv(pg_catalog.internal) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_grade_send(lead_qualify.lead_grade)
+RETURNS pg_catalog.bytea
+AS 'MODULE_PATHNAME', 'lead_grade_send'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_send(lead_qualify.lead_grade) IS 'I/O';
+
+CREATE TYPE lead_qualify.lead_grade (
+    INPUT = lead_qualify.lead_grade_in,
+    OUTPUT = lead_qualify.lead_grade_out,
+    RECEIVE = lead_qualify.lead_grade_recv,
+    SEND = lead_qualify.lead_grade_send,
+    INTERNALLENGTH = 2,
+    PASSEDBYVALUE,
+    ALIGNMENT = int2,
+    STORAGE = plain
+);
+COMMENT ON TYPE lead_qualify.lead_grade IS 'grade of a lead, F to A+; a better grade is greater';
+
+CREATE FUNCTION lead_qualify.lead_grade_lt(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_lt'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_lt(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of < operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_le(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_le'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_le(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of <= operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_eq(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_eq'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_eq(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of = operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_ne(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_ne'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_ne(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of <> operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_ge(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_ge'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_ge(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of >= operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_gt(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_grade_gt'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_gt(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'implementation of > operator';
+
+CREATE FUNCTION lead_qualify.lead_grade_cmp(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS pg_catalog.int4
+AS 'MODULE_PATHNAME', 'lead_grade_cmp'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_cmp(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'less-equal-greater';
+
+CREATE FUNCTION lead_qualify.lead_grade_hash(lead_qualify.lead_grade)
+RETURNS pg_catalog.int4
+AS 'MODULE_PATHNAME', 'lead_grade_hash'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_hash(lead_qualify.lead_grade) IS 'hash';
+
+CREATE FUNCTION lead_qualify.lead_grade_hash_extended(lead_qualify.lead_grade, pg_catalog.int8)
+RETURNS pg_catalog.int8
+AS 'MODULE_PATHNAME', 'lead_grade_hash_extended'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_hash_extended(lead_qualify.lead_grade, pg_catalog.int8) IS 'hash';
+
+CREATE FUNCTION lead_qualify.lead_grade_larger(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS lead_qualify.lead_grade
+AS 'MODULE_PATHNAME', 'lead_grade_larger'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_larger(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'better of two';
+
+CREATE FUNCTION lead_qualify.lead_grade_smaller(lead_qualify.lead_grade, lead_qualify.lead_grade)
+RETURNS lead_qualify.lead_grade
+AS 'MODULE_PATHNAME', 'lead_grade_smaller'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_grade_smaller(lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'worse of two';
+
+CREATE OPERATOR lead_qualify.= (
+    FUNCTION = lead_qualify.lead_grade_eq,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.=),
+    NEGATOR = OPERATOR(lead_qualify.<>),
+    RESTRICT = pg_catalog.eqsel,
+    JOIN = pg_catalog.eqjoinsel,
+    HASHES,
+    MERGES
+);
+COMMENT ON OPERATOR lead_qualify.= (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'equal';
+
+CREATE OPERATOR lead_qualify.<> (
+    FUNCTION = lead_qualify.lead_grade_ne,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.<>),
+    NEGATOR = OPERATOR(lead_qualify.=),
+    RESTRICT = pg_catalog.neqsel,
+    JOIN = pg_catalog.neqjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<> (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'not equal';
+
+CREATE OPERATOR lead_qualify.< (
+    FUNCTION = lead_qualify.lead_grade_lt,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.>),
+    NEGATOR = OPERATOR(lead_qualify.>=),
+    RESTRICT = pg_catalog.scalarltsel,
+    JOIN = pg_catalog.scalarltjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.< (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'worse than';
+
+CREATE OPERATOR lead_qualify.<= (
+    FUNCTION = lead_qualify.lead_grade_le,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.>=),
+    NEGATOR = OPERATOR(lead_qualify.>),
+    RESTRICT = pg_catalog.scalarlesel,
+    JOIN = pg_catalog.scalarlejoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<= (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'worse than or equal';
+
+CREATE OPERATOR lead_qualify.>= (
+    FUNCTION = lead_qualify.lead_grade_ge,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.<=),
+    NEGATOR = OPERATOR(lead_qualify.<),
+    RESTRICT = pg_catalog.scalargesel,
+    JOIN = pg_catalog.scalargejoinsel
+);
+COMMENT ON OPERATOR lead_qualify.>= (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'better than or equal';
+
+CREATE OPERATOR lead_qualify.> (
+    FUNCTION = lead_qualify.lead_grade_gt,
+    LEFTARG = lead_qualify.lead_grade,
+    RIGHTARG = lead_qualify.lead_grade,
+    COMMUTATOR = OPERATOR(lead_qualify.<),
+    NEGATOR = OPERATOR(lead_qualify.<=),
+    RESTRICT = pg_catalog.scalargtsel,
+    JOIN = pg_catalog.scalargtjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.> (lead_qualify.lead_grade, lead_qualify.lead_grade) IS 'better than';
+
+CREATE OPERATOR FAMILY lead_qualify.lead_grade_ops USING btree;
+COMMENT ON OPERATOR FAMILY lead_qualify.lead_grade_ops USING btree IS 'grades, the worst first';
+CREATE OPERATOR CLASS lead_qualify.lead_grade_ops
+DEFAULT FOR TYPE lead_qualify.lead_grade USING btree FAMILY lead_qualify.lead_grade_ops AS
+    OPERATOR 1 lead_qualify.<,
+    OPERATOR 2 lead_qualify.<=,
+    OPERATOR 3 lead_qualify.=,
+    OPERATOR 4 lead_qualify.>=,
+    OPERATOR 5 lead_qualify.>,
+    FUNCTION 1 lead_qualify.lead_grade_cmp(lead_qualify.lead_grade, lead_qualify.lead_grade),
+    FUNCTION 4 pg_catalog.btequalimage(pg_catalog.oid);
+COMMENT ON OPERATOR CLASS lead_qualify.lead_grade_ops USING btree IS 'grades, the worst first';
+
+CREATE OPERATOR FAMILY lead_qualify.lead_grade_ops USING hash;
+COMMENT ON OPERATOR FAMILY lead_qualify.lead_grade_ops USING hash IS 'grades by equality';
+CREATE OPERATOR CLASS lead_qualify.lead_grade_ops
+DEFAULT FOR TYPE lead_qualify.lead_grade USING hash FAMILY lead_qualify.lead_grade_ops AS
+    OPERATOR 1 lead_qualify.=,
+    FUNCTION 1 lead_qualify.lead_grade_hash(lead_qualify.lead_grade),
+    FUNCTION 2 lead_qualify.lead_grade_hash_extended(lead_qualify.lead_grade, pg_catalog.int8);
+COMMENT ON OPERATOR CLASS lead_qualify.lead_grade_ops USING hash IS 'grades by equality';
+
+CREATE AGGREGATE lead_qualify.max(lead_qualify.lead_grade) (
+    SFUNC = lead_qualify.lead_grade_larger,
+    STYPE = lead_qualify.lead_grade,
+    COMBINEFUNC = lead_qualify.lead_grade_larger,
+    SORTOP = OPERATOR(lead_qualify.>),
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.max(lead_qualify.lead_grade) IS 'best grade of all';
+
+CREATE AGGREGATE lead_qualify.min(lead_qualify.lead_grade) (
+    SFUNC = lead_qualify.lead_grade_smaller,
+    STYPE = lead_qualify.lead_grade,
+    COMBINEFUNC = lead_qualify.lead_grade_smaller,
+    SORTOP = OPERATOR(lead_qualify.<),
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.min(lead_qualify.lead_grade) IS 'worst grade of all';
+
+-- ---------------------------------------------------------------------
+-- lead_score
+-- ---------------------------------------------------------------------
+
+CREATE TYPE lead_qualify.lead_score;
+
+CREATE FUNCTION lead_qualify.lead_score_in(pg_catalog.cstring)
+RETURNS lead_qualify.lead_score
+AS 'MODULE_PATHNAME', 'lead_score_in'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_in(pg_catalog.cstring) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_score_out(lead_qualify.lead_score)
+RETURNS pg_catalog.cstring
+AS 'MODULE_PATHNAME', 'lead_score_out'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_out(lead_qualify.lead_score) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_score_recv(pg_catalog.internal)
+RETURNS lead_qualify.lead_score
+AS 'MODULE_PATHNAME', 'lead_score_recv'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_recv(pg_catalog.internal) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.lead_score_send(lead_qualify.lead_score)
+RETURNS pg_catalog.bytea
+AS 'MODULE_PATHNAME', 'lead_score_send'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_send(lead_qualify.lead_score) IS 'I/O';
+
+CREATE TYPE lead_qualify.lead_score (
+    INPUT = lead_qualify.lead_score_in,
+    OUTPUT = lead_qualify.lead_score_out,
+    RECEIVE = lead_qualify.lead_score_recv,
+    SEND = lead_qualify.lead_score_send,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = extended
+);
+COMMENT ON TYPE lead_qualify.lead_score IS 'score of a lead as of its newest event: what its activities earned, as a function of time. Equality is of the whole state; there is no order, because which of two scores is greater depends on the time: compare total(score, at)';
+
+CREATE FUNCTION lead_qualify.lead_score_eq(lead_qualify.lead_score, lead_qualify.lead_score)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_score_eq'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_eq(lead_qualify.lead_score, lead_qualify.lead_score) IS 'implementation of = operator';
+
+CREATE FUNCTION lead_qualify.lead_score_ne(lead_qualify.lead_score, lead_qualify.lead_score)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lead_score_ne'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_ne(lead_qualify.lead_score, lead_qualify.lead_score) IS 'implementation of <> operator';
+
+CREATE FUNCTION lead_qualify.lead_score_hash(lead_qualify.lead_score)
+RETURNS pg_catalog.int4
+AS 'MODULE_PATHNAME', 'lead_score_hash'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_hash(lead_qualify.lead_score) IS 'hash';
+
+CREATE FUNCTION lead_qualify.lead_score_hash_extended(lead_qualify.lead_score, pg_catalog.int8)
+RETURNS pg_catalog.int8
+AS 'MODULE_PATHNAME', 'lead_score_hash_extended'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.lead_score_hash_extended(lead_qualify.lead_score, pg_catalog.int8) IS 'hash';
+
+CREATE OPERATOR lead_qualify.= (
+    FUNCTION = lead_qualify.lead_score_eq,
+    LEFTARG = lead_qualify.lead_score,
+    RIGHTARG = lead_qualify.lead_score,
+    COMMUTATOR = OPERATOR(lead_qualify.=),
+    NEGATOR = OPERATOR(lead_qualify.<>),
+    RESTRICT = pg_catalog.eqsel,
+    JOIN = pg_catalog.eqjoinsel,
+    HASHES
+);
+COMMENT ON OPERATOR lead_qualify.= (lead_qualify.lead_score, lead_qualify.lead_score) IS 'same state';
+
+CREATE OPERATOR lead_qualify.<> (
+    FUNCTION = lead_qualify.lead_score_ne,
+    LEFTARG = lead_qualify.lead_score,
+    RIGHTARG = lead_qualify.lead_score,
+    COMMUTATOR = OPERATOR(lead_qualify.<>),
+    NEGATOR = OPERATOR(lead_qualify.=),
+    RESTRICT = pg_catalog.neqsel,
+    JOIN = pg_catalog.neqjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<> (lead_qualify.lead_score, lead_qualify.lead_score) IS 'different state';
+
+CREATE OPERATOR FAMILY lead_qualify.lead_score_ops USING hash;
+COMMENT ON OPERATOR FAMILY lead_qualify.lead_score_ops USING hash IS 'scores by equality of state';
+CREATE OPERATOR CLASS lead_qualify.lead_score_ops
+DEFAULT FOR TYPE lead_qualify.lead_score USING hash FAMILY lead_qualify.lead_score_ops AS
+    OPERATOR 1 lead_qualify.=,
+    FUNCTION 1 lead_qualify.lead_score_hash(lead_qualify.lead_score),
+    FUNCTION 2 lead_qualify.lead_score_hash_extended(lead_qualify.lead_score, pg_catalog.int8);
+COMMENT ON OPERATOR CLASS lead_qualify.lead_score_ops USING hash IS 'scores by equality of state';
+
+CREATE FUNCTION lead_qualify.points(score lead_qualify.lead_score, dimension pg_catalog.text, at pg_catalog.timestamptz)
+RETURNS pg_catalog.float8
+AS 'MODULE_PATHNAME', 'lead_score_points'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION lead_qualify.points(lead_qualify.lead_score, pg_catalog.text, pg_catalog.timestamptz) IS 'points of a dimension at a time, which the score knows from its newest event on: NULL before';
+
+CREATE FUNCTION lead_qualify.total(score lead_qualify.lead_score, at pg_catalog.timestamptz)
+RETURNS pg_catalog.float8
+AS 'MODULE_PATHNAME', 'lead_score_total'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION lead_qualify.total(lead_qualify.lead_score, pg_catalog.timestamptz) IS 'weighted total of all dimensions at a time, which the score knows from its newest event on: NULL before';
+
+CREATE FUNCTION lead_qualify.as_of(score lead_qualify.lead_score)
+RETURNS pg_catalog.timestamptz
+AS 'MODULE_PATHNAME', 'lead_score_as_of'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION lead_qualify.as_of(lead_qualify.lead_score) IS 'time of the newest event in the score; NULL if there was none';
+
+CREATE FUNCTION lead_qualify.dimensions(score lead_qualify.lead_score)
+RETURNS pg_catalog.text[]
+AS 'MODULE_PATHNAME', 'lead_score_dimensions'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION lead_qualify.dimensions(lead_qualify.lead_score) IS 'names of the dimensions of the score';
+
+-- ----------------------------------------------------------------
+-- Pipelines: written by attach() and its kin only
+-- ----------------------------------------------------------------
+
+CREATE TABLE lead_qualify.pipeline (
+	pipeline text NOT NULL,
+	leads_schema text NOT NULL,
+	leads_table text NOT NULL,
+	lead_key text NOT NULL,
+	created_at text,
+	stage_column text NOT NULL,
+	changed_column text NOT NULL,
+	prefix text NOT NULL,
+	time_zone text NOT NULL,
+	mode text NOT NULL DEFAULT 'live',
+	fire text NOT NULL DEFAULT 'statement',
+	version integer,
+	stage_existed boolean NOT NULL DEFAULT false,
+	attached_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT pipeline_pkey PRIMARY KEY (pipeline),
+	CONSTRAINT pipeline_name_length CHECK (octet_length(pipeline) BETWEEN 1 AND 63),
+	CONSTRAINT pipeline_mode_known CHECK (mode IN ('live', 'shadow')),
+	CONSTRAINT pipeline_fire_known CHECK (fire IN ('statement', 'row', 'deferred')),
+	CONSTRAINT pipeline_version_positive CHECK (version >= 1)
+);
+COMMENT ON TABLE lead_qualify.pipeline IS
+'An attached table of leads: one row a pipeline. Names are text, not OIDs, so that they mean the same after a restore and on another node. Written by functions only.';
+COMMENT ON COLUMN lead_qualify.pipeline.pipeline IS 'name of the pipeline, the first argument of every function';
+COMMENT ON COLUMN lead_qualify.pipeline.leads_schema IS 'schema of the leads table';
+COMMENT ON COLUMN lead_qualify.pipeline.leads_table IS 'the leads table';
+COMMENT ON COLUMN lead_qualify.pipeline.lead_key IS 'its key column';
+COMMENT ON COLUMN lead_qualify.pipeline.created_at IS 'its column with the time a lead was created; NULL if there is none';
+COMMENT ON COLUMN lead_qualify.pipeline.stage_column IS 'its column that shows the stage';
+COMMENT ON COLUMN lead_qualify.pipeline.changed_column IS 'its column with the time of the last change of stage';
+COMMENT ON COLUMN lead_qualify.pipeline.prefix IS 'the side tables are <prefix>_qualification, <prefix>_stage_history and <prefix>_attributes, in the schema of leads';
+COMMENT ON COLUMN lead_qualify.pipeline.time_zone IS 'time zone of calendar days, weeks and months and of times stored without a zone';
+COMMENT ON COLUMN lead_qualify.pipeline.mode IS 'live, or shadow: computed, but the leads table is not written';
+COMMENT ON COLUMN lead_qualify.pipeline.fire IS 'how the triggers fire: statement, row or deferred';
+COMMENT ON COLUMN lead_qualify.pipeline.version IS 'newest published version';
+COMMENT ON COLUMN lead_qualify.pipeline.stage_existed IS 'true if the stage column was there before attach, so detach leaves it';
+COMMENT ON COLUMN lead_qualify.pipeline.attached_at IS 'when the pipeline was attached';
+
+CREATE TABLE lead_qualify.source (
+	pipeline text NOT NULL,
+	number integer NOT NULL,
+	activities_schema text NOT NULL,
+	activities_table text NOT NULL,
+	activity_lead text NOT NULL,
+	activity_type text,
+	activity_at text NOT NULL,
+	activity_key text NOT NULL,
+	type_value text,
+	filter text,
+	filter_expression text,
+	time_zone text NOT NULL,
+	fire text NOT NULL DEFAULT 'statement',
+	CONSTRAINT source_pkey PRIMARY KEY (pipeline, number),
+	CONSTRAINT source_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT source_number_positive CHECK (number >= 1),
+	CONSTRAINT source_has_type CHECK (activity_type IS NOT NULL OR type_value IS NOT NULL),
+	CONSTRAINT source_fire_known CHECK (fire IN ('statement', 'row', 'deferred'))
+);
+COMMENT ON TABLE lead_qualify.source IS
+'A table of activities that feeds a pipeline. Written by attach() and add_source() only.';
+COMMENT ON COLUMN lead_qualify.source.pipeline IS 'pipeline that it feeds';
+COMMENT ON COLUMN lead_qualify.source.number IS 'number of the source in its pipeline, from 1; activities of one instant are taken in this order';
+COMMENT ON COLUMN lead_qualify.source.activities_schema IS 'schema of the activity table';
+COMMENT ON COLUMN lead_qualify.source.activities_table IS 'the activity table';
+COMMENT ON COLUMN lead_qualify.source.activity_lead IS 'its column with the key of the lead';
+COMMENT ON COLUMN lead_qualify.source.activity_type IS 'its column with the type of activity; NULL where type_value names the type of all';
+COMMENT ON COLUMN lead_qualify.source.activity_at IS 'its column with the time of the activity';
+COMMENT ON COLUMN lead_qualify.source.activity_key IS 'its key column';
+COMMENT ON COLUMN lead_qualify.source.type_value IS 'type of every activity of a table without a type column';
+COMMENT ON COLUMN lead_qualify.source.filter IS 'condition as it was given: rows for which it does not hold are no activities';
+COMMENT ON COLUMN lead_qualify.source.filter_expression IS 'the filter with every name qualified: what is evaluated';
+COMMENT ON COLUMN lead_qualify.source.time_zone IS 'time zone of times that the table stores without one';
+COMMENT ON COLUMN lead_qualify.source.fire IS 'how its triggers fire: statement, row or deferred';
+
+CREATE TABLE lead_qualify.version (
+	pipeline text NOT NULL,
+	version integer NOT NULL,
+	config jsonb NOT NULL,
+	effective_from timestamptz NOT NULL,
+	published_at timestamptz NOT NULL DEFAULT now(),
+	published_by text NOT NULL,
+	note text,
+	CONSTRAINT version_pkey PRIMARY KEY (pipeline, version),
+	CONSTRAINT version_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT version_number_positive CHECK (version >= 1),
+	CONSTRAINT version_config_object CHECK (jsonb_typeof(config) = 'object'),
+	CONSTRAINT version_effective_from_reached CHECK (effective_from < 'infinity')
+);
+COMMENT ON TABLE lead_qualify.version IS
+'A published configuration, frozen: what scores. The version in force at a time is the newest one effective by then. Written by publish() and rollback_to() only.';
+COMMENT ON COLUMN lead_qualify.version.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.version.version IS 'number of the version, from 1';
+COMMENT ON COLUMN lead_qualify.version.config IS 'the configuration tables as they were when published, and the expressions with every name qualified';
+COMMENT ON COLUMN lead_qualify.version.effective_from IS 'activities from this time on are scored by it, unless a newer version is in force';
+COMMENT ON COLUMN lead_qualify.version.published_at IS 'when it was published';
+COMMENT ON COLUMN lead_qualify.version.published_by IS 'the role that published it';
+COMMENT ON COLUMN lead_qualify.version.note IS 'what the publisher said about it';
+
+-- ----------------------------------------------------------------
+-- The draft: rows that people edit and publish() freezes.  A bad value is
+-- refused when it is written; what depends on other rows or on the attached
+-- tables is checked by publish().
+-- ----------------------------------------------------------------
+
+CREATE TABLE lead_qualify.dimension (
+	pipeline text NOT NULL,
+	dimension text NOT NULL,
+	minimum double precision,
+	maximum double precision,
+	weight double precision NOT NULL DEFAULT 1,
+	CONSTRAINT dimension_pkey PRIMARY KEY (pipeline, dimension),
+	CONSTRAINT dimension_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT dimension_name_length CHECK (octet_length(dimension) BETWEEN 1 AND 63),
+	CONSTRAINT dimension_minimum_finite CHECK (abs(minimum) <= 1e100),
+	CONSTRAINT dimension_maximum_finite CHECK (abs(maximum) <= 1e100),
+	CONSTRAINT dimension_minimum_not_above_maximum CHECK (minimum <= maximum),
+	CONSTRAINT dimension_weight_finite CHECK (abs(weight) <= 1e100)
+);
+COMMENT ON TABLE lead_qualify.dimension IS
+'Draft: a score that rules add to, such as engagement and fit. The row named total bounds the total.';
+COMMENT ON COLUMN lead_qualify.dimension.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.dimension.dimension IS 'name of the dimension, or total';
+COMMENT ON COLUMN lead_qualify.dimension.minimum IS 'the score is never shown below this; NULL: no bound';
+COMMENT ON COLUMN lead_qualify.dimension.maximum IS 'the score is never shown above this; NULL: no bound';
+COMMENT ON COLUMN lead_qualify.dimension.weight IS 'the total is the sum of weight times score; not used in the row total';
+
+CREATE TABLE lead_qualify.rule (
+	pipeline text NOT NULL,
+	name text NOT NULL,
+	dimension text NOT NULL DEFAULT 'engagement',
+	applies_to text NOT NULL DEFAULT 'activity',
+	activity_type text,
+	condition text,
+	points double precision NOT NULL DEFAULT 0,
+	decay text NOT NULL DEFAULT 'none',
+	period interval,
+	at_most integer,
+	per text,
+	per_value text,
+	at_least integer,
+	within interval,
+	max_points double precision,
+	enabled boolean NOT NULL DEFAULT true,
+	description text,
+	CONSTRAINT rule_pkey PRIMARY KEY (pipeline, name),
+	CONSTRAINT rule_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT rule_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
+	-- the engine names what it remembers of a gate's activity_type like this
+	CONSTRAINT rule_name_not_reserved CHECK (NOT starts_with(name, 'type:')),
+	CONSTRAINT rule_dimension_length CHECK (octet_length(dimension) BETWEEN 1 AND 63),
+	CONSTRAINT rule_applies_to_known CHECK (applies_to IN ('activity', 'lead')),
+	CONSTRAINT rule_activity_type_not_empty CHECK (activity_type <> ''),
+	CONSTRAINT rule_condition_not_empty CHECK (btrim(condition) <> ''),
+	-- refuses NaN and infinity too, and leaves room to add up any number of rows
+	CONSTRAINT rule_points_finite CHECK (abs(points) <= 1e100),
+	CONSTRAINT rule_decay_known CHECK (decay IN ('none', 'exponential', 'linear', 'window')),
+	CONSTRAINT rule_decay_needs_period CHECK (decay = 'none' OR period IS NOT NULL),
+	CONSTRAINT rule_period_needs_decay CHECK (decay <> 'none' OR period IS NULL),
+	CONSTRAINT rule_period_positive CHECK (period > '0'),
+	-- microseconds must fit 64 bits
+	CONSTRAINT rule_period_at_most_1000_years CHECK (period <= '1000 years'),
+	CONSTRAINT rule_at_most_positive CHECK (at_most >= 1),
+	CONSTRAINT rule_per_known CHECK (per IN ('day', 'week', 'month')),
+	CONSTRAINT rule_per_needs_at_most CHECK (per IS NULL OR at_most IS NOT NULL),
+	CONSTRAINT rule_per_value_not_empty CHECK (btrim(per_value) <> ''),
+	CONSTRAINT rule_per_value_needs_at_most CHECK (per_value IS NULL OR at_most IS NOT NULL),
+	CONSTRAINT rule_at_least_positive CHECK (at_least >= 1),
+	CONSTRAINT rule_within_needs_at_least CHECK (within IS NULL OR at_least IS NOT NULL),
+	CONSTRAINT rule_within_positive CHECK (within > '0'),
+	CONSTRAINT rule_within_at_most_1000_years CHECK (within <= '1000 years'),
+	CONSTRAINT rule_max_points_positive CHECK (max_points > 0),
+	CONSTRAINT rule_max_points_finite CHECK (max_points <= 1e100),
+	CONSTRAINT rule_of_lead_has_no_activity_parts CHECK (
+		applies_to <> 'lead'
+		OR (activity_type IS NULL AND decay = 'none' AND at_most IS NULL
+			AND at_least IS NULL AND max_points IS NULL))
+);
+COMMENT ON TABLE lead_qualify.rule IS
+'Draft: a rule gives points for an activity, or for what is known about the lead. With 0 points it is a named signal that gates can ask for.';
+COMMENT ON COLUMN lead_qualify.rule.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.rule.name IS 'name of the rule: shown by explain(), used by times() and since_last()';
+COMMENT ON COLUMN lead_qualify.rule.dimension IS 'score that the points are added to';
+COMMENT ON COLUMN lead_qualify.rule.applies_to IS 'activity: each matching activity scores; lead: the points are given while the condition holds for the lead';
+COMMENT ON COLUMN lead_qualify.rule.activity_type IS 'type of activity that matches; NULL: any';
+COMMENT ON COLUMN lead_qualify.rule.condition IS 'SQL condition over the columns of the activity, or of the lead; NULL: always';
+COMMENT ON COLUMN lead_qualify.rule.points IS 'points, may be negative';
+COMMENT ON COLUMN lead_qualify.rule.decay IS 'how an activity loses worth with time: none, exponential (half in each period), linear (to 0 in one period), window (all at the end of the period)';
+COMMENT ON COLUMN lead_qualify.rule.period IS 'half-life or length of the decay, in 24-hour days and 30-day months';
+COMMENT ON COLUMN lead_qualify.rule.at_most IS 'at most so many activities score in each calendar day, week or month, the earliest ones';
+COMMENT ON COLUMN lead_qualify.rule.per IS 'day, week or month that at_most is for; NULL: ever';
+COMMENT ON COLUMN lead_qualify.rule.per_value IS 'SQL expression over the activity: at_most counts each of its values apart';
+COMMENT ON COLUMN lead_qualify.rule.at_least IS 'scores only at the so manieth match, and again after as many new ones';
+COMMENT ON COLUMN lead_qualify.rule.within IS 'time in which the at_least matches must lie; NULL: any';
+COMMENT ON COLUMN lead_qualify.rule.max_points IS 'the sum of the rule is held between minus and plus this';
+COMMENT ON COLUMN lead_qualify.rule.enabled IS 'false: published but without effect';
+COMMENT ON COLUMN lead_qualify.rule.description IS 'what the rule is for';
+
+CREATE TABLE lead_qualify.stage (
+	pipeline text NOT NULL,
+	stage text NOT NULL,
+	position integer NOT NULL,
+	kind text NOT NULL,
+	stored_as text,
+	owner text NOT NULL DEFAULT 'marketing',
+	sla interval,
+	CONSTRAINT stage_pkey PRIMARY KEY (pipeline, stage),
+	-- deferrable: one UPDATE may shift them all
+	CONSTRAINT stage_position_unique UNIQUE (pipeline, position) DEFERRABLE,
+	CONSTRAINT stage_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT stage_name_length CHECK (octet_length(stage) BETWEEN 1 AND 63),
+	CONSTRAINT stage_kind_known CHECK (
+		kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won',
+				 'hold', 'recycled', 'disqualified', 'lost')),
+	CONSTRAINT stage_stored_as_not_empty CHECK (stored_as <> ''),
+	CONSTRAINT stage_owner_known CHECK (owner IN ('marketing', 'sales')),
+	CONSTRAINT stage_sla_positive CHECK (sla > '0')
+);
+COMMENT ON TABLE lead_qualify.stage IS
+'Draft: a stage of a lead. Kinds lead, mql, sal, sql, opportunity and won form the path, in the order of position; hold, recycled, disqualified and lost stand beside it.';
+COMMENT ON COLUMN lead_qualify.stage.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.stage.stage IS 'name of the stage';
+COMMENT ON COLUMN lead_qualify.stage.position IS 'order of the stages; a lead begins in the first one';
+COMMENT ON COLUMN lead_qualify.stage.kind IS 'what the stage means: lead, mql, sal, sql, opportunity, won, hold, recycled, disqualified or lost';
+COMMENT ON COLUMN lead_qualify.stage.stored_as IS 'how the leads table spells it; NULL: by its name';
+COMMENT ON COLUMN lead_qualify.stage.owner IS 'who works on leads in this stage: marketing or sales';
+COMMENT ON COLUMN lead_qualify.stage.sla IS 'time in which a lead in this stage should be worked on; NULL: none agreed';
+
+CREATE TABLE lead_qualify.gate (
+	pipeline text NOT NULL,
+	stage text NOT NULL,
+	name text NOT NULL,
+	from_stages text[],
+	min_total double precision,
+	min_engagement double precision,
+	min_fit double precision,
+	min_grade lead_qualify.lead_grade,
+	activity_type text,
+	condition text,
+	automatic boolean NOT NULL DEFAULT true,
+	enabled boolean NOT NULL DEFAULT true,
+	CONSTRAINT gate_pkey PRIMARY KEY (pipeline, stage, name),
+	CONSTRAINT gate_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT gate_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
+	CONSTRAINT gate_stage_length CHECK (octet_length(stage) BETWEEN 1 AND 63),
+	CONSTRAINT gate_from_stages_not_empty CHECK (cardinality(from_stages) >= 1),
+	CONSTRAINT gate_from_stages_one_dimension CHECK (array_ndims(from_stages) = 1),
+	CONSTRAINT gate_from_stages_without_null CHECK (array_position(from_stages, NULL) IS NULL),
+	CONSTRAINT gate_min_total_finite CHECK (abs(min_total) <= 1e100),
+	CONSTRAINT gate_min_engagement_finite CHECK (abs(min_engagement) <= 1e100),
+	CONSTRAINT gate_min_fit_finite CHECK (abs(min_fit) <= 1e100),
+	CONSTRAINT gate_activity_type_not_empty CHECK (activity_type <> ''),
+	CONSTRAINT gate_condition_not_empty CHECK (btrim(condition) <> '')
+);
+COMMENT ON TABLE lead_qualify.gate IS
+'Draft: a way into a stage. It opens when everything it names holds; gates of one stage are alternatives.';
+COMMENT ON COLUMN lead_qualify.gate.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.gate.stage IS 'stage that it leads to';
+COMMENT ON COLUMN lead_qualify.gate.name IS 'name of the gate: shown by the history and explain_stage()';
+COMMENT ON COLUMN lead_qualify.gate.from_stages IS 'stages it may be entered from; NULL: any earlier one on the path';
+COMMENT ON COLUMN lead_qualify.gate.min_total IS 'the total must reach this';
+COMMENT ON COLUMN lead_qualify.gate.min_engagement IS 'the score engagement must reach this';
+COMMENT ON COLUMN lead_qualify.gate.min_fit IS 'the score fit must reach this';
+COMMENT ON COLUMN lead_qualify.gate.min_grade IS 'the grade must be this or better';
+COMMENT ON COLUMN lead_qualify.gate.activity_type IS 'there must be an activity of this type';
+COMMENT ON COLUMN lead_qualify.gate.condition IS 'SQL condition over the columns of the lead, with times(), since_last() and points()';
+COMMENT ON COLUMN lead_qualify.gate.automatic IS 'false: the lead does not move by itself, a person must move it';
+COMMENT ON COLUMN lead_qualify.gate.enabled IS 'false: published but without effect';
+
+CREATE TABLE lead_qualify.exclusion (
+	pipeline text NOT NULL,
+	name text NOT NULL,
+	condition text NOT NULL,
+	scored boolean NOT NULL DEFAULT true,
+	CONSTRAINT exclusion_pkey PRIMARY KEY (pipeline, name),
+	CONSTRAINT exclusion_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT exclusion_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
+	CONSTRAINT exclusion_condition_not_empty CHECK (btrim(condition) <> '')
+);
+COMMENT ON TABLE lead_qualify.exclusion IS
+'Draft: leads that must not qualify, such as competitors, own staff, or people without consent. While the condition holds no gate opens.';
+COMMENT ON COLUMN lead_qualify.exclusion.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.exclusion.name IS 'name of the exclusion: shown by explain_stage()';
+COMMENT ON COLUMN lead_qualify.exclusion.condition IS 'SQL condition over the columns of the lead';
+COMMENT ON COLUMN lead_qualify.exclusion.scored IS 'false: while it holds activities earn nothing either';
+
+CREATE TABLE lead_qualify.list (
+	pipeline text NOT NULL,
+	list text NOT NULL,
+	value text NOT NULL,
+	CONSTRAINT list_pkey PRIMARY KEY (pipeline, list, value),
+	CONSTRAINT list_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT list_name_length CHECK (octet_length(list) BETWEEN 1 AND 63),
+	CONSTRAINT list_value_not_empty CHECK (value <> '')
+);
+COMMENT ON TABLE lead_qualify.list IS
+'Draft: the values of the lists that conditions ask with in_list(), such as the domains of competitors.';
+COMMENT ON COLUMN lead_qualify.list.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.list.list IS 'name of the list';
+COMMENT ON COLUMN lead_qualify.list.value IS 'a value on it; upper and lower case are the same';
+
+CREATE TABLE lead_qualify.band (
+	pipeline text NOT NULL,
+	dimension text NOT NULL,
+	label text NOT NULL,
+	minimum double precision NOT NULL,
+	CONSTRAINT band_pkey PRIMARY KEY (pipeline, dimension, label),
+	CONSTRAINT band_minimum_unique UNIQUE (pipeline, dimension, minimum) DEFERRABLE,
+	CONSTRAINT band_pipeline_fkey FOREIGN KEY (pipeline)
+		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
+	CONSTRAINT band_dimension_length CHECK (octet_length(dimension) BETWEEN 1 AND 63),
+	CONSTRAINT band_label_length CHECK (octet_length(label) BETWEEN 1 AND 63),
+	CONSTRAINT band_minimum_finite CHECK (abs(minimum) <= 1e100)
+);
+COMMENT ON TABLE lead_qualify.band IS
+'Draft: the names of ranges of a score. Those of fit are grades, A+ to F; a lead is labelled by the grade and the band of its engagement, such as A1.';
+COMMENT ON COLUMN lead_qualify.band.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.band.dimension IS 'score that it divides, or total';
+COMMENT ON COLUMN lead_qualify.band.label IS 'name of the range';
+COMMENT ON COLUMN lead_qualify.band.minimum IS 'the range begins here and ends where the next one begins';
+
+CREATE TABLE lead_qualify.condition_problem (
+	pipeline text NOT NULL,
+	kind text NOT NULL,
+	name text NOT NULL,
+	message text NOT NULL,
+	since timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE lead_qualify.condition_problem IS
+'Conditions that failed while they were evaluated, as noted by each session; read the view lead_qualify.problem. Emptied by publish().';
+COMMENT ON COLUMN lead_qualify.condition_problem.pipeline IS 'pipeline that met the problem';
+COMMENT ON COLUMN lead_qualify.condition_problem.kind IS 'kind of object: rule, gate, exclusion, filter ...';
+COMMENT ON COLUMN lead_qualify.condition_problem.name IS 'its name';
+COMMENT ON COLUMN lead_qualify.condition_problem.message IS 'the error';
+COMMENT ON COLUMN lead_qualify.condition_problem.since IS 'when a session first met it';
+
+-- What users wrote is dumped with the database; problems are not.
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.pipeline', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.source', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.version', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.dimension', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.rule', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.stage', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.gate', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.exclusion', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.list', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.band', '');
+
+-- ----------------------------------------------------------------
+-- Who may see and edit what
+-- ----------------------------------------------------------------
+
+-- The row security policies below and may_edit() agree through these two.
+-- A superuser is a member of every role, so pg_has_role() holds for him; when
+-- the leads table is gone its side table tells whose pipeline it was.
+CREATE FUNCTION lead_qualify.leads_owned(leads_schema text, leads_table text, prefix text)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT coalesce(
+		(SELECT pg_has_role(c.relowner, 'USAGE')
+		 FROM pg_class c
+		 JOIN pg_namespace n ON n.oid = c.relnamespace
+		 WHERE n.nspname = leads_owned.leads_schema
+			AND c.relname IN (leads_owned.leads_table,
+							  leads_owned.prefix || '_qualification')
+		 ORDER BY c.relname <> leads_owned.leads_table
+		 LIMIT 1),
+		(SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user));
+END;
+COMMENT ON FUNCTION lead_qualify.leads_owned(text, text, text) IS
+'Does the current user have the rights of the owner of this leads table?';
+
+CREATE FUNCTION lead_qualify.leads_readable(leads_schema text, leads_table text)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT EXISTS (
+		SELECT
+		FROM pg_class c
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = leads_readable.leads_schema
+			AND c.relname = leads_readable.leads_table
+			AND has_any_column_privilege(c.oid, 'SELECT'));
+END;
+COMMENT ON FUNCTION lead_qualify.leads_readable(text, text) IS
+'May the current user read this leads table?';
+
+CREATE FUNCTION lead_qualify.may_edit(pipeline text)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT EXISTS (
+		SELECT
+		FROM lead_qualify.pipeline p
+		WHERE p.pipeline = may_edit.pipeline
+			AND lead_qualify.leads_owned(p.leads_schema, p.leads_table, p.prefix));
+END;
+COMMENT ON FUNCTION lead_qualify.may_edit(text) IS
+'May the current user edit the draft of the pipeline? True for those with the rights of the owner of its leads table.';
+
+ALTER TABLE lead_qualify.pipeline ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.source ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.version ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.dimension ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.rule ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.stage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.gate ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.exclusion ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.list ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.band ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.condition_problem ENABLE ROW LEVEL SECURITY;
+
+-- Pipelines and what was published: for whoever may read the leads.
+CREATE POLICY pipeline_readable ON lead_qualify.pipeline FOR SELECT
+	USING (lead_qualify.leads_owned(leads_schema, leads_table, prefix)
+		   OR lead_qualify.leads_readable(leads_schema, leads_table));
+COMMENT ON POLICY pipeline_readable ON lead_qualify.pipeline IS
+'shown to those who may read or own the leads table';
+CREATE POLICY source_readable ON lead_qualify.source FOR SELECT
+	USING (EXISTS (SELECT FROM lead_qualify.pipeline p WHERE p.pipeline = source.pipeline));
+COMMENT ON POLICY source_readable ON lead_qualify.source IS
+'shown to those who see the pipeline';
+CREATE POLICY version_readable ON lead_qualify.version FOR SELECT
+	USING (EXISTS (SELECT FROM lead_qualify.pipeline p WHERE p.pipeline = version.pipeline));
+COMMENT ON POLICY version_readable ON lead_qualify.version IS
+'shown to those who see the pipeline';
+
+-- The draft: for those with the rights of the leads table's owner.
+CREATE POLICY dimension_of_owner ON lead_qualify.dimension
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY dimension_of_owner ON lead_qualify.dimension IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY rule_of_owner ON lead_qualify.rule
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY rule_of_owner ON lead_qualify.rule IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY stage_of_owner ON lead_qualify.stage
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY stage_of_owner ON lead_qualify.stage IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY gate_of_owner ON lead_qualify.gate
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY gate_of_owner ON lead_qualify.gate IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY exclusion_of_owner ON lead_qualify.exclusion
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY exclusion_of_owner ON lead_qualify.exclusion IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY list_of_owner ON lead_qualify.list
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY list_of_owner ON lead_qualify.list IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY band_of_owner ON lead_qualify.band
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY band_of_owner ON lead_qualify.band IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY condition_problem_of_owner ON lead_qualify.condition_problem FOR SELECT
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY condition_problem_of_owner ON lead_qualify.condition_problem IS
+'seen with the rights of the leads table''s owner';
+
+GRANT USAGE ON SCHEMA lead_qualify TO PUBLIC;
+GRANT SELECT ON lead_qualify.pipeline, lead_qualify.source, lead_qualify.version,
+	lead_qualify.condition_problem TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON lead_qualify.dimension, lead_qualify.rule,
+	lead_qualify.stage, lead_qualify.gate, lead_qualify.exclusion,
+	lead_qualify.list, lead_qualify.band TO PUBLIC;
+
+-- ----------------------------------------------------------------
+-- Triggers on our own tables
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.config_changed()
+RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_config_changed';
+COMMENT ON FUNCTION lead_qualify.config_changed() IS
+'trigger: tells every session, at commit, to load pipelines and versions anew';
+REVOKE EXECUTE ON FUNCTION lead_qualify.config_changed() FROM PUBLIC;
+
+CREATE TRIGGER pipeline_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lead_qualify.pipeline
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER pipeline_changed ON lead_qualify.pipeline IS
+'sessions load pipelines anew';
+CREATE TRIGGER source_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lead_qualify.source
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER source_changed ON lead_qualify.source IS
+'sessions load sources anew';
+CREATE TRIGGER version_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lead_qualify.version
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER version_changed ON lead_qualify.version IS
+'sessions load versions anew';
+
+-- ----------------------------------------------------------------
+-- What conditions may call
+-- ----------------------------------------------------------------
+
+-- Functions of conditions: the engine fills them in
+
+CREATE FUNCTION lead_qualify.times(
+    rule pg_catalog.text,
+    within pg_catalog.interval DEFAULT NULL
+)
+RETURNS pg_catalog.int8
+AS 'MODULE_PATHNAME', 'lq_condition_times'
+LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION lead_qualify.times(pg_catalog.text, pg_catalog.interval)
+    IS 'in the condition of a gate: how often the lead''s activities matched a rule in this cycle, or in the time before the event';
+
+CREATE FUNCTION lead_qualify.since_last(rule pg_catalog.text)
+RETURNS pg_catalog.interval
+AS 'MODULE_PATHNAME', 'lq_condition_since_last'
+LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION lead_qualify.since_last(pg_catalog.text)
+    IS 'in the condition of a gate: time since an activity of the lead last matched a rule; null if none did';
+
+CREATE FUNCTION lead_qualify.points(dimension pg_catalog.text)
+RETURNS pg_catalog.float8
+AS 'MODULE_PATHNAME', 'lq_condition_points'
+LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION lead_qualify.points(pg_catalog.text)
+    IS 'in the condition of a gate: the lead''s points in a dimension, or in total, at the time of the event';
+
+CREATE FUNCTION lead_qualify.in_list(list pg_catalog.text, value pg_catalog.text)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lq_condition_in_list'
+LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION lead_qualify.in_list(pg_catalog.text, pg_catalog.text)
+    IS 'in a condition: is the value in a list of the pipeline''s published version, whatever its case';
+
+-- ----------------------------------------------------------------
+-- The draft as one value, and back
+-- ----------------------------------------------------------------
+
+-- The settings decide how intervals and floats are written: the same draft
+-- must give the same JSON in every session.
+CREATE FUNCTION lead_qualify.draft_config(pipeline text)
+RETURNS jsonb
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+BEGIN ATOMIC
+	SELECT jsonb_build_object(
+		'dimensions', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.dimension COLLATE "C"), '[]')
+			FROM lead_qualify.dimension t
+			WHERE t.pipeline = draft_config.pipeline),
+		'rules', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.name COLLATE "C"), '[]')
+			FROM lead_qualify.rule t
+			WHERE t.pipeline = draft_config.pipeline),
+		'stages', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.position), '[]')
+			FROM lead_qualify.stage t
+			WHERE t.pipeline = draft_config.pipeline),
+		'gates', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
+									  ORDER BY t.stage COLLATE "C", t.name COLLATE "C"), '[]')
+			FROM lead_qualify.gate t
+			WHERE t.pipeline = draft_config.pipeline),
+		'exclusions', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.name COLLATE "C"), '[]')
+			FROM lead_qualify.exclusion t
+			WHERE t.pipeline = draft_config.pipeline),
+		'lists', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
+									  ORDER BY t.list COLLATE "C", t.value COLLATE "C"), '[]')
+			FROM lead_qualify.list t
+			WHERE t.pipeline = draft_config.pipeline),
+		'bands', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
+									  ORDER BY t.dimension COLLATE "C", t.minimum DESC, t.label COLLATE "C"), '[]')
+			FROM lead_qualify.band t
+			WHERE t.pipeline = draft_config.pipeline));
+END;
+COMMENT ON FUNCTION lead_qualify.draft_config(text) IS
+'The draft of a pipeline as the JSON that publish() freezes, without the expressions';
+
+CREATE FUNCTION lead_qualify.restore_draft(pipeline text, config jsonb)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	own jsonb := jsonb_build_object('pipeline', restore_draft.pipeline);
+BEGIN
+	DELETE FROM lead_qualify.dimension t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.rule t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.stage t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.gate t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.exclusion t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.list t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.band t WHERE t.pipeline = restore_draft.pipeline;
+
+	-- keys that the configuration lacks are taken from the first argument
+	INSERT INTO lead_qualify.dimension
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.dimension, own), config -> 'dimensions') t;
+	INSERT INTO lead_qualify.rule
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.rule, own), config -> 'rules') t;
+	INSERT INTO lead_qualify.stage
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.stage, own), config -> 'stages') t;
+	INSERT INTO lead_qualify.gate
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.gate, own), config -> 'gates') t;
+	INSERT INTO lead_qualify.exclusion
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.exclusion, own), config -> 'exclusions') t;
+	INSERT INTO lead_qualify.list
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.list, own), config -> 'lists') t;
+	INSERT INTO lead_qualify.band
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.band, own), config -> 'bands') t;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.restore_draft(text, jsonb) IS
+'Replaces the draft of a pipeline by a published configuration: part of discard_draft() and rollback_to()';
+REVOKE EXECUTE ON FUNCTION lead_qualify.restore_draft(text, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION lead_qualify.config_items(config jsonb)
+RETURNS TABLE (object text, keys text[], item jsonb)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT k.object,
+		ARRAY(SELECT e.item ->> u.key
+			  FROM unnest(k.keys) WITH ORDINALITY AS u (key, ord)
+			  ORDER BY u.ord),
+		e.item
+	FROM (VALUES ('dimension'::text, 'dimensions'::text, ARRAY['dimension'::text]),
+				 ('rule', 'rules', ARRAY['name']),
+				 ('stage', 'stages', ARRAY['stage']),
+				 ('gate', 'gates', ARRAY['stage', 'name']),
+				 ('exclusion', 'exclusions', ARRAY['name']),
+				 ('list', 'lists', ARRAY['list', 'value']),
+				 ('band', 'bands', ARRAY['dimension', 'label'])) AS k (object, member, keys),
+		jsonb_array_elements(config_items.config -> k.member) AS e (item);
+END;
+COMMENT ON FUNCTION lead_qualify.config_items(jsonb) IS
+'The rows of a configuration: table, key values, and the row as JSON';
+
+-- columns in the order of the table, those without a value left out
+CREATE FUNCTION lead_qualify.item_text(object text, item jsonb)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT string_agg(a.attname || ': ' || (item_text.item ->> a.attname::text), ', ' ORDER BY a.attnum)
+	FROM pg_attribute a
+	JOIN pg_class c ON c.oid = a.attrelid
+	JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = 'lead_qualify'
+		AND c.relname = item_text.object
+		AND a.attnum > 0
+		AND NOT a.attisdropped;
+END;
+COMMENT ON FUNCTION lead_qualify.item_text(text, jsonb) IS
+'A row of a configuration as text that people read: column: value, ...';
+
+CREATE FUNCTION lead_qualify.diff(pipeline text)
+RETURNS TABLE (object text, name text, change text, draft text, live text)
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF NOT EXISTS (SELECT FROM lead_qualify.pipeline p WHERE p.pipeline = diff.pipeline) THEN
+		RAISE EXCEPTION 'pipeline "%" does not exist', diff.pipeline
+			USING ERRCODE = 'undefined_object',
+				HINT = coalesce(
+					(SELECT 'The pipelines are: ' || string_agg(p.pipeline, ', ' ORDER BY p.pipeline) || '.'
+					 FROM lead_qualify.pipeline p),
+					'There is no pipeline; make one with lead_qualify.attach().');
+	END IF;
+	IF NOT lead_qualify.may_edit(diff.pipeline) THEN
+		RAISE EXCEPTION 'permission denied for the draft of pipeline "%"', diff.pipeline
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'Only roles with the rights of the leads table''s owner see and edit the draft.';
+	END IF;
+
+	RETURN QUERY
+	WITH drafted AS (
+		SELECT i.object, i.keys, i.item
+		FROM lead_qualify.config_items(lead_qualify.draft_config(diff.pipeline)) i
+	), published AS (
+		SELECT i.object, i.keys, i.item
+		FROM lead_qualify.pipeline p
+		JOIN lead_qualify.version v ON v.pipeline = p.pipeline AND v.version = p.version,
+			lead_qualify.config_items(v.config) i
+		WHERE p.pipeline = diff.pipeline
+	), pair AS (
+		SELECT coalesce(d.object, l.object) AS object,
+			coalesce(d.keys, l.keys) AS keys, d.item AS draft, l.item AS live
+		FROM drafted d
+		FULL JOIN published l ON l.object = d.object AND l.keys = d.keys
+		WHERE d.item IS DISTINCT FROM l.item
+	), shown AS (
+		-- a row that is there on one side only
+		SELECT p.object, p.keys, 0::smallint AS attnum,
+			CASE WHEN p.live IS NULL THEN 'added' ELSE 'removed' END AS change,
+			lead_qualify.item_text(p.object, p.draft) AS draft,
+			lead_qualify.item_text(p.object, p.live) AS live
+		FROM pair p
+		WHERE p.draft IS NULL OR p.live IS NULL
+		UNION ALL
+		-- a column that differs
+		SELECT p.object, p.keys, a.attnum, 'changed',
+			a.attname || ': ' || coalesce(p.draft ->> a.attname::text, 'NULL'),
+			a.attname || ': ' || coalesce(p.live ->> a.attname::text, 'NULL')
+		FROM pair p
+		JOIN pg_class c ON c.relname = p.object
+			AND c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'lead_qualify')
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE p.draft ->> a.attname::text IS DISTINCT FROM p.live ->> a.attname::text
+			AND p.draft IS NOT NULL AND p.live IS NOT NULL
+	)
+	SELECT s.object, array_to_string(s.keys, '/'), s.change, s.draft, s.live
+	FROM shown s
+	ORDER BY array_position(ARRAY['dimension', 'rule', 'stage', 'gate', 'exclusion', 'list', 'band'], s.object),
+		s.keys COLLATE "C", s.attnum;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.diff(text) IS
+'What publish() would change: rows added to or removed from the draft, and each changed column, against the newest published version';
+
+-- ----------------------------------------------------------------
+-- Templates: the first draft of a pipeline
+-- ----------------------------------------------------------------
+
+-- kind is any, text or number; upper and lower case are the same, but the
+-- earlier name wins
+CREATE FUNCTION lead_qualify.find_column(relation regclass, names text[], kind text)
+RETURNS name
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT a.attname
+	FROM pg_attribute a
+	JOIN pg_type t ON t.oid = a.atttypid
+	WHERE a.attrelid = find_column.relation
+		AND a.attnum > 0
+		AND NOT a.attisdropped
+		AND array_position(find_column.names, lower(a.attname::text)) IS NOT NULL
+		AND CASE find_column.kind
+			WHEN 'text' THEN t.typcategory = 'S'
+			WHEN 'number' THEN t.typcategory = 'N' AND t.typname <> ALL (ARRAY['money', 'oid']::name[])
+				AND NOT starts_with(t.typname::text, 'reg')
+			ELSE true
+		END
+	ORDER BY array_position(find_column.names, lower(a.attname::text)), a.attnum
+	LIMIT 1;
+END;
+COMMENT ON FUNCTION lead_qualify.find_column(regclass, text[], text) IS
+'The first of these columns that a table has, NULL if it has none: part of the templates';
+
+CREATE FUNCTION lead_qualify.known_condition(relation regclass, attribute name)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE t.typcategory
+			WHEN 'S' THEN format('btrim(%I) <> ''''', a.attname)
+			ELSE format('%I IS NOT NULL', a.attname)
+		END
+	FROM pg_attribute a
+	JOIN pg_type t ON t.oid = a.atttypid
+	WHERE a.attrelid = known_condition.relation
+		AND a.attname = known_condition.attribute;
+END;
+COMMENT ON FUNCTION lead_qualify.known_condition(regclass, name) IS
+'A condition that holds where the column has a value: part of the templates';
+
+CREATE FUNCTION lead_qualify.template_b2b(pipeline text, leads regclass, activities regclass, activity_key name)
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	industry name := lead_qualify.find_column(leads, ARRAY['industry', 'branch', 'sector'], 'any');
+	company name := lead_qualify.find_column(leads,
+		ARRAY['company', 'company_name', 'organization', 'account_name'], 'any');
+	employees name := lead_qualify.find_column(leads,
+		ARRAY['employees', 'no_of_employees', 'employee_count', 'company_size'], 'number');
+	title name := lead_qualify.find_column(leads, ARRAY['job_title', 'title', 'position'], 'text');
+	email name := lead_qualify.find_column(leads, ARRAY['email', 'email_address', 'property_email'], 'any');
+	campaign name := lead_qualify.find_column(activities,
+		ARRAY['campaign_id', 'campaign', 'email_campaign_id'], 'any');
+	known text;
+	best_fit float8;
+	left_out text[] := '{}';
+BEGIN
+	INSERT INTO lead_qualify.dimension (pipeline, dimension, minimum, maximum)
+	VALUES (template_b2b.pipeline, 'engagement', 0, 100),
+		(template_b2b.pipeline, 'fit', NULL, NULL);
+
+	INSERT INTO lead_qualify.rule (pipeline, name, activity_type, points, decay, period, description)
+	SELECT template_b2b.pipeline, r.type, r.type, r.points,
+		CASE WHEN r.days IS NULL THEN 'none' ELSE 'exponential' END,
+		make_interval(days => r.days), r.description
+	FROM (VALUES
+		('newsletter_signup', 5, 90, 'signed up for the newsletter'),
+		('whitepaper_download', 10, 90, 'downloaded a whitepaper'),
+		('ebook_download', 10, 90, 'downloaded an e-book'),
+		('guide_download', 10, 90, 'downloaded a guide'),
+		('webinar_signup', 10, 90, 'signed up for a webinar'),
+		('webinar_attended', 20, 90, 'attended a webinar'),
+		('demo_video_view', 10, 90, 'watched a demo video'),
+		('contact_form', 10, 90, 'filled in the contact form'),
+		('page_view', 1, 14, 'viewed a page: 5 a day and 15 points in all'),
+		('feature_view', 3, 14, 'viewed a page about a feature'),
+		('pricing_view', 10, 30, 'viewed the prices'),
+		('email_open', 1, 14, 'opened a mail'),
+		('email_click', 3, 30, 'clicked on a link in a mail'),
+		('demo_request', 40, 60, 'asked for a demo'),
+		('contact_sales', 40, 60, 'asked to talk to sales'),
+		('quote_request', 40, 60, 'asked for a quote'),
+		('consultation_signup', 40, 60, 'signed up for a consultation'),
+		('campaign_reply', 40, 60, 'replied to a campaign'),
+		('payment_question', 40, 60, 'asked about payment'),
+		('unsubscribed', -20, NULL, 'unsubscribed from mails')
+	) AS r (type, points, days, description);
+
+	UPDATE lead_qualify.rule r
+	SET at_most = 5, per = 'day', max_points = 15
+	WHERE r.pipeline = template_b2b.pipeline AND r.name = 'page_view';
+
+	IF campaign IS NULL THEN
+		left_out := left_out || 'counting email_open and email_click once a mail (activities have no campaign_id, campaign or email_campaign_id)'::text;
+	ELSE
+		-- an activity without a campaign counts by itself
+		UPDATE lead_qualify.rule r
+		SET at_most = 1,
+			per_value = format('COALESCE(''campaign '' || %I::text, ''activity '' || %I::text)',
+							   campaign, activity_key),
+			description = r.description || ', once a campaign'
+		WHERE r.pipeline = template_b2b.pipeline AND r.name = ANY (ARRAY['email_open', 'email_click']);
+	END IF;
+
+	INSERT INTO lead_qualify.rule (pipeline, name, dimension, applies_to, condition, points, description)
+	SELECT template_b2b.pipeline, r.name, 'fit', 'lead', r.condition, r.points, r.description
+	FROM (VALUES
+		('industry_known', lead_qualify.known_condition(leads, industry), 5,
+		 'the industry is known'),
+		('company_known', lead_qualify.known_condition(leads, company), 5,
+		 'the company is known'),
+		('company_size', quote_ident(employees::text) || ' >= 50', 15,
+		 'the company has 50 employees or more'),
+		('decision_maker',
+		 -- word boundaries without a backslash: the text means the same under any setting
+		 quote_ident(title::text) || ' ~* ''[[:<:]](chief|c[efimot]o|president|founder|owner'
+			'|director|head of|vp|partner)[[:>:]]''',
+		 15, 'the title is that of a decision-maker')
+	) AS r (name, condition, points, description)
+	WHERE r.condition IS NOT NULL;	-- there is such a column
+
+	IF industry IS NULL THEN
+		left_out := left_out || 'fit rule industry_known (leads have no industry, branch or sector)'::text;
+	END IF;
+	IF company IS NULL THEN
+		left_out := left_out || 'fit rule company_known (leads have no company, company_name, organization or account_name)'::text;
+	END IF;
+	IF employees IS NULL THEN
+		left_out := left_out || 'fit rule company_size (leads have no numeric employees, no_of_employees, employee_count or company_size)'::text;
+	END IF;
+	IF title IS NULL THEN
+		left_out := left_out || 'fit rule decision_maker (leads have no job_title, title or position)'::text;
+	END IF;
+
+	INSERT INTO lead_qualify.stage (pipeline, stage, position, kind, owner, sla)
+	VALUES (template_b2b.pipeline, 'lead', 1, 'lead', 'marketing', NULL),
+		(template_b2b.pipeline, 'mql', 2, 'mql', 'marketing', '24 hours'),
+		(template_b2b.pipeline, 'sal', 3, 'sal', 'sales', NULL),
+		(template_b2b.pipeline, 'sql', 4, 'sql', 'sales', NULL),
+		(template_b2b.pipeline, 'opportunity', 5, 'opportunity', 'sales', NULL),
+		(template_b2b.pipeline, 'customer', 6, 'won', 'sales', NULL),
+		(template_b2b.pipeline, 'hold', 7, 'hold', 'sales', NULL),
+		(template_b2b.pipeline, 'recycled', 8, 'recycled', 'sales', NULL),
+		(template_b2b.pipeline, 'disqualified', 9, 'disqualified', 'sales', NULL);
+
+	-- thresholds of fit only where there are fit rules, and within reach of them
+	SELECT sum(r.points) INTO best_fit
+	FROM lead_qualify.rule r
+	WHERE r.pipeline = template_b2b.pipeline AND r.dimension = 'fit';
+
+	known := nullif(concat_ws(' AND ',
+		lead_qualify.known_condition(leads, company),
+		lead_qualify.known_condition(leads, email),
+		lead_qualify.known_condition(leads, industry)), '');
+
+	INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, min_engagement, min_fit, activity_type, condition, enabled)
+	VALUES (template_b2b.pipeline, 'mql', 'score', ARRAY['lead', 'recycled'], 25, least(10, best_fit), NULL, NULL, true),
+		(template_b2b.pipeline, 'mql', 'document', ARRAY['lead', 'recycled'], NULL, NULL, NULL,
+		 concat_ws(' AND ',
+			'(times(''whitepaper_download'') > 0 OR times(''ebook_download'') > 0'
+			' OR times(''guide_download'') > 0 OR times(''webinar_signup'') > 0)', known),
+		 company IS NOT NULL AND email IS NOT NULL AND industry IS NOT NULL),
+		(template_b2b.pipeline, 'sal', 'contact', NULL, NULL, NULL, 'contact_sales', NULL, true),
+		(template_b2b.pipeline, 'sql', 'request', NULL, NULL, least(15, best_fit), NULL,
+		 'times(''demo_request'') > 0 OR times(''quote_request'') > 0 OR times(''consultation_signup'') > 0'
+		 ' OR times(''campaign_reply'') > 0 OR times(''payment_question'') > 0', true),
+		(template_b2b.pipeline, 'sql', 'score', NULL, 60, NULL, NULL, NULL, false);
+
+	IF best_fit IS NULL THEN
+		left_out := left_out || 'thresholds of fit in gates mql/score and sql/request (no fit rule)'::text;
+	ELSIF best_fit < 15 THEN
+		left_out := left_out || format('fit %s is asked for at most: with these columns no lead reaches more', best_fit);
+	END IF;
+	IF company IS NULL OR email IS NULL OR industry IS NULL THEN
+		left_out := left_out || format('gate mql/document, which is disabled (leads have no column for %s)',
+			concat_ws(', ', CASE WHEN company IS NULL THEN 'company' END,
+					  CASE WHEN email IS NULL THEN 'e-mail' END,
+					  CASE WHEN industry IS NULL THEN 'industry' END));
+	END IF;
+
+	INSERT INTO lead_qualify.band (pipeline, dimension, label, minimum)
+	VALUES (template_b2b.pipeline, 'engagement', '1', 50),
+		(template_b2b.pipeline, 'engagement', '2', 25),
+		(template_b2b.pipeline, 'engagement', '3', 0),
+		(template_b2b.pipeline, 'fit', 'A', 35),
+		(template_b2b.pipeline, 'fit', 'B', 25),
+		(template_b2b.pipeline, 'fit', 'C', 15),
+		(template_b2b.pipeline, 'fit', 'D', 0);
+	RETURN left_out;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.template_b2b(text, regclass, regclass, name) IS
+'Writes the first draft of a pipeline of business leads; returns what was left out for missing columns: part of attach()';
+REVOKE EXECUTE ON FUNCTION lead_qualify.template_b2b(text, regclass, regclass, name) FROM PUBLIC;
+
+CREATE FUNCTION lead_qualify.template_empty(pipeline text, leads regclass, activities regclass, activity_key name)
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	INSERT INTO lead_qualify.dimension (pipeline, dimension)
+	VALUES (template_empty.pipeline, 'engagement');
+	INSERT INTO lead_qualify.stage (pipeline, stage, position, kind)
+	VALUES (template_empty.pipeline, 'lead', 1, 'lead'),
+		(template_empty.pipeline, 'mql', 2, 'mql');
+	RETURN '{}';
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.template_empty(text, regclass, regclass, name) IS
+'Writes a draft to begin from: dimension engagement without bounds, stages lead and mql, no rule: part of attach()';
+REVOKE EXECUTE ON FUNCTION lead_qualify.template_empty(text, regclass, regclass, name) FROM PUBLIC;
+
+-- ----------------------------------------------------------------
+-- Functions of the engine
+--
+-- Those that write may be called by PUBLIC, because the owner of the leads
+-- needs no superuser to use them: each asks first, in C, whether the current
+-- user has the rights of that owner.  The others run with the caller's rights.
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.publish(pipeline text, note text DEFAULT NULL, effective_from timestamptz DEFAULT now())
+RETURNS integer
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_publish_draft';
+COMMENT ON FUNCTION lead_qualify.publish(text, text, timestamptz) IS
+'Checks the draft, freezes it as the next version and returns its number; leads with newer events than effective_from are computed anew';
+
+CREATE FUNCTION lead_qualify.rollback_to(pipeline text, version integer)
+RETURNS integer
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_rollback_to';
+COMMENT ON FUNCTION lead_qualify.rollback_to(text, integer) IS
+'Makes an earlier version the draft and publishes it as the next version, whose number it returns';
+
+CREATE FUNCTION lead_qualify.discard_draft(pipeline text)
+RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_discard_draft';
+COMMENT ON FUNCTION lead_qualify.discard_draft(text) IS
+'Makes the newest published version the draft again';
+
+-- ----------------------------------------------------------------
+-- Attaching.  PUBLIC may call these: each checks first that the caller owns
+-- the tables.
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.attach(
+	pipeline text,
+	leads regclass,
+	activities regclass,
+	lead_key name DEFAULT NULL,
+	activity_lead name DEFAULT NULL,
+	activity_type name DEFAULT NULL,
+	activity_at name DEFAULT NULL,
+	activity_key name DEFAULT NULL,
+	created_at name DEFAULT NULL,
+	stage_column name DEFAULT 'stage',
+	template text DEFAULT 'b2b',
+	time_zone text DEFAULT NULL,
+	mode text DEFAULT 'live',
+	fire text DEFAULT 'statement',
+	type_value text DEFAULT NULL,
+	filter text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_attach';
+COMMENT ON FUNCTION lead_qualify.attach(text, regclass, regclass,
+	name, name, name, name, name,
+	name, name, text, text, text,
+	text, text, text) IS
+	'make a pipeline of a table of leads and a table of activities';
+
+CREATE FUNCTION lead_qualify.add_source(
+	pipeline text,
+	activities regclass,
+	activity_lead name DEFAULT NULL,
+	activity_type name DEFAULT NULL,
+	activity_at name DEFAULT NULL,
+	activity_key name DEFAULT NULL,
+	type_value text DEFAULT NULL,
+	filter text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	fire text DEFAULT 'statement')
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_add_source';
+COMMENT ON FUNCTION lead_qualify.add_source(text, regclass, name,
+	name, name, name, text, text,
+	text, text) IS
+	'add a further table of activities to a pipeline';
+
+CREATE FUNCTION lead_qualify.detach(
+	pipeline text,
+	keep_data bool DEFAULT true)
+RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_detach';
+COMMENT ON FUNCTION lead_qualify.detach(text, bool) IS
+	'undo attach; scores and history stay beside the leads unless keep_data is false';
+
+CREATE FUNCTION lead_qualify.go_live(pipeline text)
+RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_go_live';
+COMMENT ON FUNCTION lead_qualify.go_live(text) IS
+	'end the shadow mode of a pipeline: write the stages to the leads table from now on';
+
+-- What the views beside the leads ask the live version.  Their readers need
+-- no rights on the configuration.
+
+CREATE FUNCTION lead_qualify.band_label(
+	pipeline text,
+	dimension text,
+	value float8)
+RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'lq_band_label';
+COMMENT ON FUNCTION lead_qualify.band_label(text, text, float8) IS
+	'label of the band that a value of a dimension is in, by the version now in force';
+
+CREATE FUNCTION lead_qualify.stage_position(
+	pipeline text,
+	stage text)
+RETURNS int4
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'lq_stage_position';
+COMMENT ON FUNCTION lead_qualify.stage_position(text, text) IS
+	'position of a stage, by the version now in force';
+
+CREATE FUNCTION lead_qualify.activity_changed()
+RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_activity_changed';
+COMMENT ON FUNCTION lead_qualify.activity_changed() IS
+'trigger on activities, made by attach() and add_source(): scores what was inserted, updated or deleted';
+
+CREATE FUNCTION lead_qualify.lead_changed()
+RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_lead_changed';
+COMMENT ON FUNCTION lead_qualify.lead_changed() IS
+'trigger on leads, made by attach(): follows new, changed and deleted leads and manual moves';
+
+CREATE FUNCTION lead_qualify.recompute(pipeline text, leads text[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_recompute';
+COMMENT ON FUNCTION lead_qualify.recompute(text, text[]) IS
+'Computes the given leads, or all, from their activities and returns how many there were';
+
+CREATE PROCEDURE lead_qualify.recompute_all(pipeline text, batch integer DEFAULT 1000)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'lq_recompute_all';
+COMMENT ON PROCEDURE lead_qualify.recompute_all(text, integer) IS
+'Computes all leads from their activities and commits after each batch of leads';
+
+CREATE FUNCTION lead_qualify.verify(pipeline text, leads text[] DEFAULT NULL)
+RETURNS TABLE (lead text, item text, stored text, replayed text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+ROWS 10
+AS 'MODULE_PATHNAME', 'lq_verify';
+COMMENT ON FUNCTION lead_qualify.verify(text, text[]) IS
+'Computes the given leads, or all, from their activities and returns what differs from what is stored: no row if all is well';
+
+CREATE FUNCTION lead_qualify.score_at(pipeline text, lead anycompatible, at timestamptz DEFAULT now())
+RETURNS TABLE (dimension text, points double precision)
+LANGUAGE C STABLE PARALLEL UNSAFE
+ROWS 4
+AS 'MODULE_PATHNAME', 'lq_score_at';
+COMMENT ON FUNCTION lead_qualify.score_at(text, anycompatible, timestamptz) IS
+'The scores of a lead at a time, the total last';
+
+CREATE FUNCTION lead_qualify.explain(pipeline text, lead anycompatible, at timestamptz DEFAULT now())
+RETURNS TABLE (dimension text, rule text, version integer, source text, activity_key text,
+	occurred_at timestamptz, points double precision, counted boolean, worth double precision, note text)
+LANGUAGE C STABLE PARALLEL UNSAFE
+ROWS 50
+AS 'MODULE_PATHNAME', 'lq_explain';
+COMMENT ON FUNCTION lead_qualify.explain(text, anycompatible, timestamptz) IS
+'Where the score of a lead at a time comes from: the worths add up to the total';
+
+CREATE FUNCTION lead_qualify.explain_stage(pipeline text, lead anycompatible, at timestamptz DEFAULT now())
+RETURNS TABLE (stage text, gate text, requirement text, have text, need text, met boolean)
+LANGUAGE C STABLE PARALLEL UNSAFE
+ROWS 20
+AS 'MODULE_PATHNAME', 'lq_explain_stage';
+COMMENT ON FUNCTION lead_qualify.explain_stage(text, anycompatible, timestamptz) IS
+'What each gate asks of a lead at a time, what the lead has, and whether that is enough';
+
+CREATE FUNCTION lead_qualify.lead_qualify_version()
+RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_version';
+COMMENT ON FUNCTION lead_qualify.lead_qualify_version() IS
+'The version of the loaded library';
+
+-- ----------------------------------------------------------------
+-- What is wrong
+-- ----------------------------------------------------------------
+
+CREATE VIEW lead_qualify.problem WITH (security_invoker = true, security_barrier = true) AS
+	WITH seen AS (
+		SELECT p.*
+		FROM lead_qualify.pipeline p
+		WHERE lead_qualify.may_edit(p.pipeline)
+	), needed AS (
+		-- tables, and the columns that each must have; NULL: the table itself
+		SELECT p.pipeline, 'pipeline'::text AS kind, p.pipeline AS name,
+			p.leads_schema AS schema_name, p.leads_table AS table_name, c.column_name
+		FROM seen p,
+			unnest(ARRAY[NULL, p.lead_key, p.created_at, p.stage_column, p.changed_column])
+				WITH ORDINALITY AS c (column_name, ord)
+		WHERE c.ord = 1 OR c.column_name IS NOT NULL
+		UNION ALL
+		SELECT p.pipeline, 'pipeline'::text, p.pipeline, p.leads_schema, p.prefix || s.suffix, NULL
+		FROM seen p,
+			unnest(ARRAY['_qualification'::text, '_stage_history', '_attributes']) AS s (suffix)
+		UNION ALL
+		SELECT p.pipeline, 'source'::text, s.activities_schema || '.' || s.activities_table,
+			s.activities_schema, s.activities_table, c.column_name
+		FROM seen p
+		JOIN lead_qualify.source s ON s.pipeline = p.pipeline,
+			unnest(ARRAY[NULL, s.activity_lead, s.activity_type, s.activity_at, s.activity_key])
+				WITH ORDINALITY AS c (column_name, ord)
+		WHERE c.ord = 1 OR c.column_name IS NOT NULL
+	), checked AS (
+		SELECT n.*, c.oid AS relid
+		FROM needed n
+		LEFT JOIN pg_namespace s ON s.nspname = n.schema_name
+		LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = n.table_name
+	)
+	SELECT c.pipeline, c.kind, c.name,
+		CASE WHEN c.relid IS NULL
+			THEN format('table %I.%I does not exist', c.schema_name, c.table_name)
+			ELSE format('column "%s" of table %I.%I does not exist', c.column_name, c.schema_name, c.table_name)
+		END AS message,
+		NULL::timestamptz AS since
+	FROM checked c
+	WHERE CASE WHEN c.column_name IS NULL OR c.relid IS NULL
+			THEN c.relid IS NULL AND c.column_name IS NULL
+			ELSE NOT EXISTS (
+				SELECT
+				FROM pg_attribute a
+				WHERE a.attrelid = c.relid AND a.attname = c.column_name
+					AND a.attnum > 0 AND NOT a.attisdropped)
+		END
+	UNION ALL
+	SELECT p.pipeline, p.kind, p.name, p.message, min(p.since)
+	FROM lead_qualify.condition_problem p
+	GROUP BY p.pipeline, p.kind, p.name, p.message;
+COMMENT ON VIEW lead_qualify.problem IS
+'What keeps pipelines from working as configured: tables and columns that are gone, conditions that failed. Empty if all is well.';
+COMMENT ON COLUMN lead_qualify.problem.pipeline IS 'pipeline that has the problem';
+COMMENT ON COLUMN lead_qualify.problem.kind IS 'pipeline, source, or the kind of object whose condition failed';
+COMMENT ON COLUMN lead_qualify.problem.name IS 'its name';
+COMMENT ON COLUMN lead_qualify.problem.message IS 'what is wrong';
+COMMENT ON COLUMN lead_qualify.problem.since IS 'when a condition first failed; NULL where the time is not known';
+GRANT SELECT ON lead_qualify.problem TO PUBLIC;

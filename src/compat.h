@@ -1,0 +1,32 @@
+/*
+ * compat.h
+ *		Differences between the supported server versions, 15 to 18.
+ *
+ * The only place where PG_VERSION_NUM is tested.
+ */
+#ifndef LQ_COMPAT_H
+#define LQ_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "lead_qualify needs PostgreSQL 15 or later"
+#endif
+
+/* 18 takes the module's name and version */
+#ifdef PG_MODULE_MAGIC_EXT
+#define LQ_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "lead_qualify", .version = LQ_VERSION)
+#else
+#define LQ_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 16 moved the VARDATA family out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 16 lets input functions report errors softly */
+#ifndef ereturn
+#define ereturn(context, dummy_value, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * events.c
+ *		From rows to events: which rules an activity matches, and loading the
+ *		events of leads that are replayed.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "events.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#define FETCH_ROWS 5000
+
+/* ----------------------------------------------------------------
+ * One activity row
+ * ----------------------------------------------------------------
+ */
+
+static const LqTypeRules *
+rules_of_type(const LqModel *model, const char *type)
+{
+	int			low = 0,
+				high = model->ntypes - 1;
+
+	while (type != NULL && low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			cmp = strcmp(type, model->types[middle].type);
+
+		if (cmp == 0)
+			return &model->types[middle];
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return &model->other_types;
+}
+
+/* the rules that a row matches, in order of name */
+static void
+activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
+			   LqEvent *event)
+{
+	const LqModel *model = event->model;
+	const LqTypeRules *rules = rules_of_type(model, type);
+	int			source = reader->source - reader->pipeline->sources;
+
+	event->nmatches = 0;
+	event->matches = NULL;
+	if (rules->nrules == 0)
+		return;
+	event->matches = palloc(rules->nrules * sizeof(LqMatch));
+	for (int i = 0; i < rules->nrules; i++)
+	{
+		const LqRule *rule = &model->rules[rules->rules[i]];
+		LqMatch    *match = &event->matches[event->nmatches];
+		char	   *value;
+
+		if (rule->conditions != NULL &&
+			(rule->conditions[source] == NULL ||
+			 !lq_guard_holds(reader->guard, model, rule->conditions[source],
+							 reader->rel, slot)))
+			continue;
+		match->rule = rules->rules[i];
+		match->value = 0;
+		if (rule->per_values != NULL && rule->per_values[source] != NULL)
+		{
+			value = lq_guard_text(reader->guard, model, rule->per_values[source],
+								  reader->rel, slot);
+			if (value != NULL)
+				match->value = lq_hash_value(value, strlen(value));
+		}
+		event->nmatches++;
+	}
+}
+
+/* a key as bytes that sort as the key does */
+static void
+key_encode(LqReader *reader, const char *text, LqPosition *pos)
+{
+	if (reader->source->key_is_integer)
+	{
+		uint64		flipped = (uint64) strtoll(text, NULL, 10) ^ (UINT64CONST(1) << 63);
+		char	   *bytes = palloc(sizeof(uint64));
+
+		flipped = pg_hton64(flipped);
+		memcpy(bytes, &flipped, sizeof(uint64));
+		pos->key = bytes;
+		pos->keylen = sizeof(uint64);
+		return;
+	}
+	pos->key = pstrdup(text);
+	pos->keylen = strlen(text);
+}
+
+/*
+ * The lead that a row is about; false if the row is no activity of any lead.
+ * The result is copied.
+ */
+bool
+lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead)
+{
+	LqPipeline *p = reader->pipeline;
+	bool		isnull;
+
+	if (reader->source->filter != NULL &&
+		!lq_guard_holds(reader->guard, NULL, reader->source->filter, reader->rel, slot))
+		return false;
+	*lead = lq_guard_value(reader->guard, NULL, reader->source->lead,
+						   reader->rel, slot, &isnull);
+	if (isnull)
+		return false;
+	if (!p->key_byval)
+		*lead = datumCopy(*lead, p->key_byval, p->key_len);
+	return true;
+}
+
+/* say once a statement that a row without a usable time is passed over */
+static void
+warn_of_time(LqReader *reader, const char *key, bool isnull)
+{
+	if (!reader->live || reader->warned)
+		return;
+	reader->warned = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+			 errmsg("activity \"%s\" of %s is not scored: its time is %s",
+					key == NULL ? "" : key, reader->source->name,
+					isnull ? "null" : "infinite"),
+			 errhint("Give column \"%s\" a time; the row is scored when it is updated.",
+					 reader->source->activity_at)));
+}
+
+/*
+ * The event of a row; false if the row is none: filtered out, without lead,
+ * or without a finite time.  Allocates in the current context.
+ */
+bool
+lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *lead)
+{
+	LqSource   *source = reader->source;
+	bool		isnull;
+	char	   *key;
+	char	   *type;
+
+	if (!lq_activity_lead(reader, slot, lead))
+		return false;
+	memset(event, 0, sizeof(LqEvent));
+	event->pos.kind = LQ_EVENT_ACTIVITY;
+	event->pos.source = source->number;
+	event->pos.at = DatumGetTimestampTz(lq_guard_value(reader->guard, NULL, source->at,
+													   reader->rel, slot, &isnull));
+	key = lq_guard_text(reader->guard, NULL, source->key, reader->rel, slot);
+	if (isnull || TIMESTAMP_NOT_FINITE(event->pos.at))
+	{
+		warn_of_time(reader, key, isnull);
+		return false;
+	}
+	event->model = lq_model_at(reader->pipeline, event->pos.at);
+	if (event->model == NULL)
+		return false;
+	key_encode(reader, key == NULL ? "" : key, &event->pos);
+	if (reader->explaining)
+	{
+		event->source_name = source->name;
+		event->key_text = key;
+	}
+	type = source->type == NULL ? source->type_value :
+		lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
+	activity_match(reader, slot, type, event);
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ * Loading
+ * ----------------------------------------------------------------
+ */
+
+static bool
+column_needed(const LqSource *source, const char *name)
+{
+	ListCell   *lc;
+
+	/* a filter may name any column */
+	if (source->filter != NULL ||
+		strcmp(name, source->activity_lead) == 0 ||
+		strcmp(name, source->activity_at) == 0 ||
+		strcmp(name, source->activity_key) == 0 ||
+		(source->activity_type != NULL && strcmp(name, source->activity_type) == 0))
+		return true;
+	foreach(lc, source->columns)
+	{
+		if (strcmp(name, lfirst(lc)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_integer_type(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static bool
+is_text_type(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+/*
+ * Activities of some leads, each column in its place in the table's row (NULL
+ * where it is not needed), so that expressions compiled for the table work.
+ */
+static SPIPlanPtr
+load_plan(LqPipeline *p, LqSource *source, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData buf;
+	Oid			type = get_atttype(source->relid,
+								   get_attnum(source->relid, source->activity_lead));
+
+	if (source->load_plan != NULL)
+		return source->load_plan;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (i > 0)
+			appendStringInfoString(&buf, ", ");
+		if (!att->attisdropped && column_needed(source, NameStr(att->attname)))
+			lq_append(&buf, "a.%I", NameStr(att->attname));
+		else
+			appendStringInfoString(&buf, "NULL");
+	}
+	lq_append(&buf, " FROM %s a WHERE a.%I", source->name, source->activity_lead);
+	if (type == p->key_type || (is_integer_type(type) && is_integer_type(p->key_type)) ||
+		(is_text_type(type) && is_text_type(p->key_type)))
+		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1)");
+	else if (is_text_type(type))
+		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])");
+	else
+		lq_append(&buf, "::%s OPERATOR(pg_catalog.=) ANY ($1)",
+				  format_type_be_qualified(p->key_type));
+	source->load_plan = lq_plan_keep(buf.data, 1, &p->key_array);
+	return source->load_plan;
+}
+
+static bool
+is_replayed(const LqCase *c)
+{
+	return c->exists && c->replay;
+}
+
+/* rows just fetched become events of their cases */
+static void
+load_rows(LqCases *cases, LqReader *reader, TupleTableSlot *slot)
+{
+	SPITupleTable *table = SPI_tuptable;
+	uint64		count = SPI_processed;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(cases->cxt);
+		LqEvent		event;
+		Datum		lead;
+		LqCase	   *c;
+
+		ExecStoreHeapTuple(table->vals[i], slot, false);
+		if (lq_activity_read(reader, slot, &event, &lead) &&
+			(c = lq_case_find(cases, lead)) != NULL)
+			lq_case_add_event(c, &event);
+		MemoryContextSwitchTo(old);
+	}
+	ExecClearTuple(slot);
+}
+
+static void
+load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
+{
+	LqReader	reader = {0};
+	TupleTableSlot *slot = NULL;
+	Portal		portal;
+	Datum		values[1];
+
+	reader.pipeline = cases->pipeline;
+	reader.source = source;
+	reader.guard = &cases->guard;
+	reader.explaining = explaining;
+	reader.rel = table_open(source->relid, AccessShareLock);
+	values[0] = PointerGetDatum(keys);
+	SPI_connect();
+	portal = SPI_cursor_open(NULL, load_plan(cases->pipeline, source, reader.rel),
+							 values, NULL, cases->read_only);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		if (slot == NULL)
+			slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
+		lq_guard_begin(&cases->guard, cases->pipeline->name,
+					   cases->pipeline->time_zone, cases->pipeline->owner);
+		load_rows(cases, &reader, slot);
+		lq_guard_end(&cases->guard);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+	SPI_finish();
+	table_close(reader.rel, NoLock);
+}
+
+/*
+ * Load what the replayed cases need: images, rows that stand, activities.
+ * New activities of theirs are in their tables already, so they are dropped
+ * from the cases' own events.
+ */
+void
+lq_events_load(LqCases *cases, bool explaining)
+{
+	LqPipeline *p = cases->pipeline;
+	ArrayType  *keys = lq_key_array(cases, is_replayed);
+
+	if (keys == NULL)
+		return;
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+		int			kept = 0;
+
+		if (!is_replayed(c))
+			continue;
+		for (int k = 0; k < c->nevents; k++)
+			if (c->events[k].pos.kind == LQ_EVENT_MANUAL)
+				c->events[kept++] = c->events[k];
+		c->nevents = kept;
+	}
+	lq_cases_read_images(cases);
+	lq_history_read_fixed(cases);
+	for (int i = 0; i < p->nsources; i++)
+		if (OidIsValid(p->sources[i].relid))
+			load_source(cases, &p->sources[i], keys, explaining);
+}

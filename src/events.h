@@ -1,0 +1,27 @@
+/*
+ * events.h
+ *		From rows to events.
+ */
+#ifndef LQ_EVENTS_H
+#define LQ_EVENTS_H
+
+#include "state.h"
+
+/* reads activity rows of one source */
+typedef struct LqReader
+{
+	LqPipeline *pipeline;
+	LqSource   *source;
+	Relation	rel;			/* the table the rows come from: a partition, a shard */
+	LqGuard    *guard;
+	bool		live;			/* warn of rows that are passed over */
+	bool		explaining;		/* fill in source_name and key_text */
+	bool		warned;
+} LqReader;
+
+extern bool lq_activity_read(LqReader *reader, TupleTableSlot *slot,
+							 LqEvent *event, Datum *lead);
+extern bool lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead);
+extern void lq_events_load(LqCases *cases, bool explaining);
+
+#endif

@@ -1,0 +1,431 @@
+/*
+ * history.c
+ *		Stage history: rows that stand, appending moves, replacing a path.
+ *
+ * Automatic rows are what the engine says; a replay that comes to the same
+ * row leaves it untouched, marks the others superseded and adds its own.
+ * Rows made by people are fixed points: they are read back as events and
+ * never superseded.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "sql.h"
+#include "state.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+typedef struct StoredRow
+{
+	int64		id;
+	int			cycle;
+	char	   *stage;
+	char	   *from_stage;
+	TimestampTz entered_at;		/* DT_NOBEGIN: unknown */
+	TimestampTz left_at;		/* DT_NOEND: still there */
+	char	   *cause;
+	char	   *gate;
+	bool		taken;
+} StoredRow;
+
+/* rows that a person or another system made, not the engine */
+#define FIXED_CONDITION \
+	"h.superseded_at IS NULL AND h.gate IS NULL AND " \
+	"h.cause = ANY ('{attached,manual}'::pg_catalog.text[])"
+
+static bool
+is_replayed(const LqCase *c)
+{
+	return c->exists && c->replay;
+}
+
+static char *
+row_text(int row, int column, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  column, &isnull);
+
+	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
+}
+
+static TimestampTz
+row_time(int row, int column, TimestampTz otherwise)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  column, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+static int64
+row_bigint(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									   column, &isnull));
+}
+
+static void
+run_plan(SPIPlanPtr *plan, Datum *values, const char *nulls, bool read_only)
+{
+	int			code = SPI_execute_plan(*plan, values, nulls, read_only, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not run a statement on the stage history: %s",
+			 SPI_result_code_string(code));
+}
+
+/* ----------------------------------------------------------------
+ * Reading
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * For the replayed cases: the rows that stand, and the stage that the lead
+ * was created in.
+ */
+void
+lq_history_read_fixed(LqCases *cases)
+{
+	LqPipeline *p = cases->pipeline;
+	MemoryContext cxt = CurrentMemoryContext;
+	ArrayType  *keys = lq_key_array(cases, is_replayed);
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_FIXED);
+	Datum		values[1];
+
+	if (keys == NULL)
+		return;
+	values[0] = PointerGetDatum(keys);
+	SPI_connect();
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("SELECT h.lead, h.id, h.cause, h.stage, "
+									   "COALESCE(h.entered_at, h.recorded_at) FROM %s h "
+									   "WHERE h.lead = ANY($1) AND ((" FIXED_CONDITION
+									   ") OR (h.cause = 'created' AND h.superseded_at IS NULL)) "
+									   "ORDER BY h.lead, h.id",
+									   lq_side_name(p, "stage_history")),
+							 1, &p->key_array);
+	run_plan(plan, values, NULL, cases->read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, SPI_getbinval(SPI_tuptable->vals[i],
+														  SPI_tuptable->tupdesc, 1, &isnull));
+		char	   *cause = row_text(i, 3, cxt);
+		MemoryContext old;
+		LqFixed    *fixed;
+
+		if (c == NULL)
+			continue;
+		if (strcmp(cause, "created") == 0)
+		{
+			c->initial = row_text(i, 4, cxt);
+			continue;
+		}
+		old = MemoryContextSwitchTo(cxt);
+		fixed = palloc(sizeof(LqFixed));
+		fixed->id = row_bigint(i, 2);
+		fixed->cause = cause;
+		fixed->stage = row_text(i, 4, cxt);
+		fixed->at = row_time(i, 5, DT_NOBEGIN);
+		c->fixed = lappend(c->fixed, fixed);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+/* the unsuperseded rows of one lead, oldest first; SPI is connected */
+static StoredRow *
+stored_rows(LqCases *cases, LqCase *c, int *count)
+{
+	LqPipeline *p = cases->pipeline;
+	MemoryContext cxt = CurrentMemoryContext;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_STORED);
+	StoredRow  *rows;
+	Datum		values[1];
+
+	values[0] = c->key;
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("SELECT h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
+									   "h.entered_at, h.left_at, h.cause, h.gate FROM %s h "
+									   "WHERE h.lead = $1 AND h.superseded_at IS NULL "
+									   "ORDER BY h.entered_at NULLS FIRST, h.id",
+									   lq_side_name(p, "stage_history")),
+							 1, &p->key_type);
+	run_plan(plan, values, NULL, cases->read_only);
+	*count = (int) SPI_processed;
+	rows = MemoryContextAllocZero(cxt, Max(1, *count) * sizeof(StoredRow));
+	for (int i = 0; i < *count; i++)
+	{
+		rows[i].id = row_bigint(i, 1);
+		rows[i].cycle = (int) row_bigint(i, 2);
+		rows[i].stage = row_text(i, 3, cxt);
+		rows[i].from_stage = row_text(i, 4, cxt);
+		rows[i].entered_at = row_time(i, 5, DT_NOBEGIN);
+		rows[i].left_at = row_time(i, 6, DT_NOEND);
+		rows[i].cause = row_text(i, 7, cxt);
+		rows[i].gate = row_text(i, 8, cxt);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return rows;
+}
+
+/* ----------------------------------------------------------------
+ * Writing rows
+ * ----------------------------------------------------------------
+ */
+
+static bool
+is_attached(const LqMove *move)
+{
+	return strcmp(move->cause, "attached") == 0;
+}
+
+/* made by a person: the move itself, not what gates made of it */
+static bool
+is_manual(const LqMove *move)
+{
+	return strcmp(move->cause, "manual") == 0 && move->gate == NULL;
+}
+
+static void
+history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_INSERT);
+	Oid			types[17] = {p->key_type, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+	FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[17];
+	char		nulls[18];
+	bool		manual = is_manual(move);
+
+#define SET_TEXT(i, value) \
+	do { \
+		const char *text_ = (value); \
+		nulls[i] = text_ == NULL ? 'n' : ' '; \
+		values[i] = text_ == NULL ? (Datum) 0 : CStringGetTextDatum(text_); \
+	} while (0)
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = c->key;
+	values[1] = Int32GetDatum(move->cycle);
+	SET_TEXT(2, move->stage);
+	SET_TEXT(3, move->from_stage);
+	values[4] = TimestampTzGetDatum(move->at);
+	nulls[4] = is_attached(move) ? 'n' : ' ';
+	values[5] = TimestampTzGetDatum(left_at);
+	nulls[5] = left_at == DT_NOEND ? 'n' : ' ';
+	SET_TEXT(6, move->cause);
+	SET_TEXT(7, move->gate);
+	SET_TEXT(8, manual ? cases->reason : NULL);
+	SET_TEXT(9, NULL);
+	SET_TEXT(10, cases->origin);
+	values[11] = Float8GetDatum(move->total);
+	values[12] = Float8GetDatum(move->engagement);
+	values[13] = Float8GetDatum(move->fit);
+	values[14] = Int32GetDatum(move->version);
+	SET_TEXT(15, manual ? cases->actor : NULL);
+	values[16] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+#undef SET_TEXT
+
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("INSERT INTO %s (lead, cycle, stage, from_stage, entered_at, left_at, "
+									   "cause, gate, reason, note, origin, total, engagement, fit, version, "
+									   "moved_by, recorded_at, txid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+									   "$10, $11, $12, $13, $14, $15, $16, $17, pg_catalog.pg_current_xact_id())",
+									   lq_side_name(p, "stage_history")),
+							 17, types);
+	run_plan(plan, values, nulls, false);
+}
+
+/* a row that stands gets the end that it now has */
+static void
+history_left(LqCases *cases, int64 id, TimestampTz left_at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEFT);
+	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[2];
+
+	values[0] = Int64GetDatum(id);
+	values[1] = TimestampTzGetDatum(left_at);
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 2, types);
+	run_plan(plan, values, left_at == DT_NOEND ? " n" : NULL, false);
+}
+
+static void
+history_supersede(LqCases *cases, int64 id)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_SUPERSEDE);
+	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[2];
+
+	values[0] = Int64GetDatum(id);
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET superseded_at = $2 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 2, types);
+	run_plan(plan, values, NULL, false);
+}
+
+/* the open row of a lead ends */
+static void
+history_close(LqCases *cases, LqCase *c, TimestampTz at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_CLOSE);
+	Oid			types[2] = {p->key_type, TIMESTAMPTZOID};
+	Datum		values[2];
+
+	values[0] = c->key;
+	values[1] = TimestampTzGetDatum(at);
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE lead = $1 "
+									   "AND left_at IS NULL AND superseded_at IS NULL",
+									   lq_side_name(p, "stage_history")), 2, types);
+	run_plan(plan, values, NULL, false);
+}
+
+/* ----------------------------------------------------------------
+ * Entry points: SPI is connected
+ * ----------------------------------------------------------------
+ */
+
+/* add moves that follow what is stored */
+void
+lq_history_append(LqCases *cases, LqCase *c)
+{
+	ListCell   *lc;
+
+	foreach(lc, c->moves)
+	{
+		LqMove	   *move = lfirst(lc);
+		LqMove	   *next = lnext(c->moves, lc) ? lfirst(lnext(c->moves, lc)) : NULL;
+
+		if (lc == list_head(c->moves))
+			history_close(cases, c, move->at);
+		history_insert(cases, c, move, next == NULL ? DT_NOEND : next->at);
+	}
+}
+
+static bool
+text_equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* the stored row that says what the move says, NULL if there is none */
+static StoredRow *
+stored_match(StoredRow *rows, int count, const LqMove *move)
+{
+	for (int i = 0; i < count; i++)
+	{
+		StoredRow  *row = &rows[i];
+
+		if (row->taken)
+			continue;
+		if (move->history_id != 0 ? row->id == move->history_id :
+			(row->entered_at == move->at && row->cycle == move->cycle &&
+			 text_equal(row->stage, move->stage) &&
+			 text_equal(row->from_stage, move->from_stage) &&
+			 text_equal(row->cause, move->cause) && text_equal(row->gate, move->gate)))
+			return row;
+	}
+	return NULL;
+}
+
+/*
+ * Make the stored path that of c->moves.  With differences, writes nothing
+ * and returns them instead: a List of LqHistoryDifference.
+ */
+static List *
+history_compare(LqCases *cases, LqCase *c, bool write)
+{
+	int			count;
+	StoredRow  *rows = stored_rows(cases, c, &count);
+	List	   *differences = NIL;
+	ListCell   *lc;
+
+	foreach(lc, c->moves)
+	{
+		LqMove	   *move = lfirst(lc);
+		LqMove	   *next = lnext(c->moves, lc) ? lfirst(lnext(c->moves, lc)) : NULL;
+		TimestampTz left_at = next == NULL ? DT_NOEND : next->at;
+		StoredRow  *row = stored_match(rows, count, move);
+
+		if (row == NULL)
+		{
+			if (write)
+				history_insert(cases, c, move, left_at);
+			else
+				differences = lappend(differences, lq_history_difference(NULL, DT_NOBEGIN,
+																		 move->stage, move->at));
+			continue;
+		}
+		row->taken = true;
+		if (row->left_at != left_at)
+		{
+			if (write)
+				history_left(cases, row->id, left_at);
+			else
+				differences = lappend(differences,
+									  lq_history_difference(psprintf("%s left", row->stage), row->left_at,
+															psprintf("%s left", move->stage), left_at));
+		}
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (rows[i].taken)
+			continue;
+		if (write)
+			history_supersede(cases, rows[i].id);
+		else
+			differences = lappend(differences, lq_history_difference(rows[i].stage, rows[i].entered_at,
+																	 NULL, DT_NOBEGIN));
+	}
+	return differences;
+}
+
+void
+lq_history_replace(LqCases *cases, LqCase *c)
+{
+	(void) history_compare(cases, c, true);
+}
+
+List *
+lq_history_differences(LqCases *cases, LqCase *c)
+{
+	List	   *differences;
+
+	SPI_connect();
+	{
+		MemoryContext spi = MemoryContextSwitchTo(cases->cxt);
+
+		differences = history_compare(cases, c, false);
+		MemoryContextSwitchTo(spi);
+	}
+	SPI_finish();
+	return differences;
+}
+
+LqHistoryDifference *
+lq_history_difference(const char *stored, TimestampTz stored_at,
+					  const char *replayed, TimestampTz replayed_at)
+{
+	LqHistoryDifference *difference = palloc(sizeof(LqHistoryDifference));
+
+	difference->stored = stored;
+	difference->stored_at = stored_at;
+	difference->replayed = replayed;
+	difference->replayed_at = replayed_at;
+	return difference;
+}

@@ -1,0 +1,12 @@
+/*
+ * lead_qualify.h
+ *		Settings.
+ */
+#ifndef LEAD_QUALIFY_H
+#define LEAD_QUALIFY_H
+
+extern char *lq_origin;			/* lead_qualify.origin */
+extern char *lq_actor;			/* lead_qualify.actor */
+extern char *lq_reason;			/* lead_qualify.reason */
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * lead_trigger.c
+ *		Shell "live": triggers on the leads table.
+ *
+ * INSERT takes in the activities that are already there.  UPDATE compares in
+ * C the columns that the model reads: a change of one is an attribute event;
+ * a stage that is not the state's own is a manual move by the application.
+ * DELETE and TRUNCATE forget the person and keep the history without him; a
+ * changed key takes everything along.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "live.h"
+#include "run.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+/* a column of a row that may be a partition's, by name; the type too */
+static Datum
+row_value(Relation rel, TupleTableSlot *slot, const char *column, bool *isnull, Oid *type)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), column);
+
+	if (attnum == InvalidAttrNumber)
+		elog(ERROR, "table \"%s\" has no column \"%s\"", RelationGetRelationName(rel), column);
+	if (type != NULL)
+		*type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
+	return slot_getattr(slot, attnum, isnull);
+}
+
+/* text of the stage column, NULL if null */
+static char *
+row_stage(LqLive *live, Relation rel, TupleTableSlot *slot)
+{
+	bool		isnull;
+	Oid			type,
+				output;
+	bool		varlena;
+	Datum		value = row_value(rel, slot, live->pipeline->stage_column, &isnull, &type);
+
+	if (isnull)
+		return NULL;
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static Datum
+row_key(LqLive *live, Relation rel, TupleTableSlot *slot)
+{
+	LqPipeline *p = live->pipeline;
+	bool		isnull;
+	Datum		value = row_value(rel, slot, p->lead_key, &isnull, NULL);
+
+	return datumCopy(value, p->key_byval, p->key_len);
+}
+
+/* ----------------------------------------------------------------
+ * INSERT
+ * ----------------------------------------------------------------
+ */
+
+static void
+keys_add(Datum **keys, int *count, int *max, Datum key)
+{
+	if (*count == *max)
+	{
+		*max = Max(16, *max * 2);
+		*keys = *keys == NULL ? palloc(*max * sizeof(Datum)) :
+			repalloc_huge(*keys, *max * sizeof(Datum));
+	}
+	(*keys)[(*count)++] = key;
+}
+
+static void
+leads_inserted(LqLive *live, TriggerData *trigdata)
+{
+	Relation	rel = trigdata->tg_relation;
+	Datum	   *keys = NULL;
+	int			count = 0,
+				max = 0;
+	LqCases    *cases;
+
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		keys_add(&keys, &count, &max, row_key(live, rel, trigdata->tg_trigslot));
+	else if (trigdata->tg_newtable != NULL)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
+														&TTSOpsMinimalTuple);
+		int			pointer = tuplestore_alloc_read_pointer(trigdata->tg_newtable,
+															EXEC_FLAG_REWIND);
+
+		tuplestore_select_read_pointer(trigdata->tg_newtable, pointer);
+		tuplestore_rescan(trigdata->tg_newtable);
+		while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
+			keys_add(&keys, &count, &max, row_key(live, rel, slot));
+		tuplestore_select_read_pointer(trigdata->tg_newtable, 0);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	if (count == 0)
+		return;
+	cases = lq_cases_create(live->pipeline, keys, count);
+	lq_live_cases_init(live, cases);
+	lq_cases_lock(cases);
+	lq_cases_read(cases);
+	for (int i = 0; i < cases->count; i++)
+	{
+		cases->cases[i].replay = true;
+		/* a lead may come in any stage, but in one that exists */
+		(void) lq_stage_of_column(live->pipeline, cases->cases[i].column, true);
+	}
+	lq_live_run(live, cases);
+	lq_cases_close(cases);
+}
+
+/* ----------------------------------------------------------------
+ * UPDATE
+ * ----------------------------------------------------------------
+ */
+
+static bool
+text_differs(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
+}
+
+/* side tables follow a lead whose key was changed */
+static void
+key_changed(LqLive *live, Datum old, Datum new)
+{
+	static const char *const suffixes[] = {"qualification", "stage_history", "attributes"};
+	LqPipeline *p = live->pipeline;
+	Oid			types[2] = {p->key_type, p->key_type};
+	Datum		values[2] = {old, new};
+
+	SPI_connect();
+	for (int i = 0; i < lengthof(suffixes); i++)
+		SPI_execute_with_args(lq_format("UPDATE %s SET lead = $2 WHERE lead = $1",
+										lq_side_name(p, suffixes[i])),
+							  2, types, values, NULL, false, 0);
+	SPI_finish();
+}
+
+/*
+ * When a change by hand happened: now, but after what is already there.
+ */
+static TimestampTz
+time_of_change(const LqCase *c, LqEventKind kind)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	LqPosition	pos = {0};
+
+	if (!c->scored)
+		return now;
+	pos.at = Max(now, c->lead.score->as_of);
+	pos.kind = kind;
+	if (lq_position_cmp(&pos, &c->lead.score->last) <= 0)
+		pos.at = c->lead.score->last.at + 1;
+	return pos.at;
+}
+
+/* store the new image and make it an event */
+static TimestampTz
+attributes_changed(LqCases *cases, LqCase *c, const LqImage *before, LqImage *after)
+{
+	LqEvent		event = {0};
+
+	c->replay = c->replay || !c->scored;
+	event.pos.at = time_of_change(c, LQ_EVENT_ATTRIBUTE);
+	event.pos.kind = LQ_EVENT_ATTRIBUTE;
+	event.attributes = lq_image_tuple(RelationGetDescr(cases->leads), after);
+	if (!lq_image_exists(cases, c))
+		lq_image_store(cases, c, before, DT_NOBEGIN);
+	else
+		lq_image_amend(cases, c, before);
+	lq_image_store(cases, c, after, event.pos.at);
+	lq_case_add_event(c, &event);
+	return event.pos.at;
+}
+
+/* a stage that is not the state's own was written by the application */
+static void
+stage_changed(LqLive *live, LqCase *c, const char *before, const char *after,
+			  TimestampTz not_before)
+{
+	LqPipeline *p = live->pipeline;
+	const char *stage = lq_stage_of_column(p, after, true);
+	LqEvent		event = {0};
+
+	if (stage == NULL)			/* NULL: back to the beginning */
+		stage = lq_first_stage(p);
+	if (c->stored && !text_differs(c->lead.stage, stage))
+		return;					/* our own write */
+	if (!c->scored)
+	{
+		c->replay = true;
+		if (!c->stored)
+		{
+			c->initial = lq_stage_of_column(p, before, false);
+			if (c->initial == NULL)
+				c->initial = lq_first_stage(p);
+		}
+	}
+	event.pos.at = Max(time_of_change(c, LQ_EVENT_MANUAL), not_before);
+	event.pos.kind = LQ_EVENT_MANUAL;
+	event.stage = stage;
+	event.cause = "manual";
+	lq_case_add_event(c, &event);
+}
+
+static void
+lead_updated(LqLive *live, TriggerData *trigdata)
+{
+	LqPipeline *p = live->pipeline;
+	Relation	rel = trigdata->tg_relation;
+	Datum		key = row_key(live, rel, trigdata->tg_newslot);
+	Datum		old = row_key(live, rel, trigdata->tg_trigslot);
+	char	   *before = row_stage(live, rel, trigdata->tg_trigslot);
+	char	   *after = row_stage(live, rel, trigdata->tg_newslot);
+	bool		moved = text_differs(before, after);
+	LqCases    *cases = lq_cases_create(p, &key, 1);
+	LqCase	   *c = &cases->cases[0];
+	TupleDesc	leads = RelationGetDescr(cases->leads);
+	TupleDesc	desc = RelationGetDescr(rel);
+	LqImage    *was = lq_image_of_row(p, leads, ExecFetchSlotHeapTuple(trigdata->tg_trigslot, false, NULL), desc);
+	LqImage    *is = lq_image_of_row(p, leads, ExecFetchSlotHeapTuple(trigdata->tg_newslot, false, NULL), desc);
+	bool		changed = !lq_image_equal(leads, was, is);
+	TimestampTz at = DT_NOBEGIN;
+
+	if (lq_key_cmp(p, old, key) != 0)
+	{
+		key_changed(live, old, key);
+		c->replay = true;		/* activities may or may not have followed */
+	}
+	if (moved || changed || c->replay)
+	{
+		lq_live_cases_init(live, cases);
+		lq_cases_lock(cases);
+		lq_cases_read(cases);
+		if (changed)
+			at = attributes_changed(cases, c, was, is);
+		if (moved)
+			stage_changed(live, c, before, after, at);
+		if (c->nevents > 0 || c->replay)
+			lq_live_run(live, cases);
+	}
+	lq_cases_close(cases);
+}
+
+/* ----------------------------------------------------------------
+ * DELETE, TRUNCATE
+ * ----------------------------------------------------------------
+ */
+
+/* a key that no lead has, for the history of one that is gone */
+static const char *
+random_key_sql(Oid type)
+{
+	switch (type)
+	{
+		case UUIDOID:
+			return "pg_catalog.gen_random_uuid()";
+		case INT2OID:
+			return "(-1 - pg_catalog.floor(pg_catalog.random() * 32767))::pg_catalog.int2";
+		case INT4OID:
+			return "(-1 - pg_catalog.floor(pg_catalog.random() * 2147483647))::pg_catalog.int4";
+		case INT8OID:
+			return "(-1 - pg_catalog.floor(pg_catalog.random() * 9007199254740991))::pg_catalog.int8";
+		default:
+			return "('erased ' || pg_catalog.gen_random_uuid())";
+	}
+}
+
+static void
+lead_deleted(LqLive *live, TriggerData *trigdata)
+{
+	LqPipeline *p = live->pipeline;
+	Datum		key = row_key(live, trigdata->tg_relation, trigdata->tg_trigslot);
+
+	SPI_connect();
+	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
+									lq_side_name(p, "qualification")),
+						  1, &p->key_type, &key, NULL, false, 0);
+	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
+									lq_side_name(p, "attributes")),
+						  1, &p->key_type, &key, NULL, false, 0);
+	/* one random key for all rows of the lead */
+	SPI_execute_with_args(lq_format("UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+									"FROM (SELECT %s AS key) k WHERE h.lead = $1",
+									lq_side_name(p, "stage_history"),
+									random_key_sql(p->key_type)),
+						  1, &p->key_type, &key, NULL, false, 0);
+	SPI_finish();
+}
+
+static void
+leads_truncated(LqLive *live)
+{
+	LqPipeline *p = live->pipeline;
+
+	SPI_connect();
+	lq_run("TRUNCATE %s, %s", lq_side_name(p, "qualification"), lq_side_name(p, "attributes"));
+	lq_run("UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+		   "FROM (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) k "
+		   "WHERE k.lead = h.lead",
+		   lq_side_name(p, "stage_history"), random_key_sql(p->key_type),
+		   lq_side_name(p, "stage_history"));
+	SPI_finish();
+}
+
+PG_FUNCTION_INFO_V1(lq_lead_changed);
+
+/*
+ * lead_changed(pipeline)
+ */
+Datum
+lq_lead_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	LqLive		live;
+
+	if (!lq_live_begin(&live, trigdata, "lead_changed"))
+		return PointerGetDatum(NULL);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		leads_truncated(&live);
+	else if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		leads_inserted(&live, trigdata);
+	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		lead_updated(&live, trigdata);
+	else
+		lead_deleted(&live, trigdata);
+	lq_live_end(&live);
+	return PointerGetDatum(NULL);
+}

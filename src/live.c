@@ -1,0 +1,249 @@
+/*
+ * live.c
+ *		What the triggers share: rights, locks, and a run over the leads that
+ *		a statement touched.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "lead_qualify.h"
+#include "live.h"
+#include "miscadmin.h"
+#include "run.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/*
+ * A stage move may fire the user's own triggers, which may insert activities,
+ * which may move a stage.  Stages only rise by themselves, so that ends; a
+ * loop with manual moves in it would not.
+ */
+#define MAX_DEPTH 32
+
+static int	depth = 0;
+
+/* ----------------------------------------------------------------
+ * Begin and end
+ * ----------------------------------------------------------------
+ */
+
+static void
+check_trigger(TriggerData *trigdata, const char *function)
+{
+	if (trigdata == NULL || !IsA(trigdata, TriggerData))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" can only be called as a trigger", function),
+				 errhint("Triggers are made by lead_qualify.attach().")));
+	if (!TRIGGER_FIRED_AFTER(trigdata->tg_event) || trigdata->tg_trigger->tgnargs < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must fire AFTER and name a pipeline",
+						trigdata->tg_trigger->tgname),
+				 errhint("Triggers are made by lead_qualify.attach().")));
+}
+
+/* wait out a publish in progress, and hold off the next one */
+static void
+lock_tables(LqPipeline *p)
+{
+	Oid			side = get_relname_relid(psprintf("%s_qualification", p->prefix),
+										 get_namespace_oid(p->leads_schema, false));
+
+	LockRelationOid(p->leads, RowExclusiveLock);
+	if (OidIsValid(side))
+		LockRelationOid(side, RowExclusiveLock);
+}
+
+/* the insert goes on, unscored; lead_qualify.problem says why */
+static void
+warn_broken(LqPipeline *p)
+{
+	static char warned[NAMEDATALEN];
+
+	if (strcmp(warned, p->name) == 0)
+		return;
+	strlcpy(warned, p->name, sizeof(warned));
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("pipeline \"%s\" does not score: a table or column of it is gone",
+					p->name),
+			 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if it is no longer wanted.",
+					 p->name)));
+}
+
+/*
+ * The common preamble.  False: the pipeline is out of order, the statement
+ * goes on without us.
+ */
+bool
+lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
+{
+	const char *name;
+	LqPipeline *p;
+
+	check_trigger(trigdata, function);
+	name = trigdata->tg_trigger->tgargs[0];
+	p = lq_pipeline_get(name, false);
+	if (!p->broken)
+	{
+		lock_tables(p);
+		p = lq_pipeline_get(name, false);
+	}
+	if (p->broken || p->nversions == 0)
+	{
+		warn_broken(p);
+		return false;
+	}
+	if (!has_privs_of_role(trigdata->tg_relation->rd_rel->relowner, p->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("trigger \"%s\" on table \"%s\" may not write pipeline \"%s\"",
+						trigdata->tg_trigger->tgname,
+						RelationGetRelationName(trigdata->tg_relation), p->name),
+				 errdetail("The owner of the table lacks the rights of the owner of the pipeline's leads table."),
+				 errhint("Drop the trigger, or let the leads owner attach the table.")));
+	if (depth >= MAX_DEPTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("stage moves of pipeline \"%s\" trigger each other more than %d deep",
+						p->name, MAX_DEPTH),
+				 errhint("A trigger on the leads table moves stages or inserts activities without end.")));
+	live->pipeline = p;
+	live->caller = GetUserId();
+	live->cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify trigger",
+									  ALLOCSET_DEFAULT_SIZES);
+	live->outer = MemoryContextSwitchTo(live->cxt);
+	lq_become(&live->user, p->owner);
+	return true;
+}
+
+void
+lq_live_end(LqLive *live)
+{
+	lq_return(&live->user);
+	MemoryContextSwitchTo(live->outer);
+	MemoryContextDelete(live->cxt);
+}
+
+/* the source that the trigger's second argument names */
+LqSource *
+lq_live_source(LqLive *live, TriggerData *trigdata)
+{
+	LqSource   *source = trigdata->tg_trigger->tgnargs < 2 ? NULL :
+		lq_source_get(live->pipeline, atoi(trigdata->tg_trigger->tgargs[1]));
+
+	if (source == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" names no activity table of pipeline \"%s\"",
+						trigdata->tg_trigger->tgname, live->pipeline->name),
+				 errhint("Triggers are made by lead_qualify.attach() and add_source().")));
+	return source;
+}
+
+/* ----------------------------------------------------------------
+ * Running
+ * ----------------------------------------------------------------
+ */
+
+static const char *
+setting(const char *value)
+{
+	return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+void
+lq_live_cases_init(LqLive *live, LqCases *cases)
+{
+	const char *origin = setting(lq_origin);
+
+	if (origin != NULL)
+		cases->origin = origin;
+	cases->reason = setting(lq_reason);
+	cases->actor = setting(lq_actor);
+	if (cases->actor == NULL)
+		cases->actor = GetUserNameFromId(live->caller, false);
+}
+
+/* lock done and states read: run, write */
+void
+lq_live_run(LqLive *live, LqCases *cases)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	depth++;
+	PG_TRY();
+	{
+		lq_cases_run(cases, now);
+		lq_cases_keep_images(cases, now);
+		lq_cases_write(cases);
+	}
+	PG_FINALLY();
+	{
+		depth--;
+	}
+	PG_END_TRY();
+}
+
+/* ----------------------------------------------------------------
+ * Arrivals
+ * ----------------------------------------------------------------
+ */
+
+/* event NULL: the lead is to be replayed */
+void
+lq_arrivals_add(LqArrivals *a, Datum lead, const LqEvent *event)
+{
+	if (a->count == a->max)
+	{
+		a->max = Max(16, a->max * 2);
+		if (a->leads == NULL)
+		{
+			a->leads = palloc(a->max * sizeof(Datum));
+			a->events = palloc(a->max * sizeof(LqEvent));
+			a->replay = palloc(a->max * sizeof(bool));
+		}
+		else
+		{
+			a->leads = repalloc_huge(a->leads, a->max * sizeof(Datum));
+			a->events = repalloc_huge(a->events, a->max * sizeof(LqEvent));
+			a->replay = repalloc_huge(a->replay, a->max * sizeof(bool));
+		}
+	}
+	a->leads[a->count] = lead;
+	a->replay[a->count] = (event == NULL);
+	if (event != NULL)
+		a->events[a->count] = *event;
+	a->count++;
+}
+
+/* score what arrived */
+void
+lq_live_arrivals(LqLive *live, LqArrivals *a)
+{
+	LqCases    *cases;
+
+	if (a->count == 0)
+		return;
+	cases = lq_cases_create(live->pipeline, a->leads, a->count);
+	lq_live_cases_init(live, cases);
+	for (int i = 0; i < a->count; i++)
+	{
+		LqCase	   *c = lq_case_find(cases, a->leads[i]);
+
+		if (a->replay[i])
+			c->replay = true;
+		else
+			lq_case_add_event(c, &a->events[i]);
+	}
+	lq_cases_lock(cases);
+	lq_cases_read(cases);
+	lq_live_run(live, cases);
+	lq_cases_close(cases);
+}

@@ -1,0 +1,47 @@
+/*
+ * live.h
+ *		What the triggers share.
+ */
+#ifndef LQ_LIVE_H
+#define LQ_LIVE_H
+
+#include "commands/trigger.h"
+#include "events.h"
+#include "sql.h"
+
+
+
+/* a trigger at work: the pipeline, with its tables locked against publish, as the leads owner */
+typedef struct LqLive
+{
+	LqPipeline *pipeline;
+	MemoryContext cxt;			/* work, deleted at the end */
+	MemoryContext outer;
+	LqUser		user;
+	Oid			caller;
+} LqLive;
+
+/* activities that arrived, before they are sorted by lead */
+typedef struct LqArrivals
+{
+	int			count;
+	int			max;
+	Datum	   *leads;
+	LqEvent    *events;
+	bool	   *replay;			/* updated or deleted: the lead is replayed */
+} LqArrivals;
+
+extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function);
+extern void lq_live_end(LqLive *live);
+extern void lq_live_cases_init(LqLive *live, LqCases *cases);
+extern void lq_live_run(LqLive *live, LqCases *cases);
+extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *event);
+extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
+extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
+
+/* deferred.c */
+extern void lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata);
+extern void lq_deferred_flush(LqLive *live);
+extern void lq_deferred_init(void); /* from _PG_init */
+
+#endif

@@ -1,0 +1,534 @@
+/*
+ * model.c
+ *		Pipelines and their published versions, cached per backend.
+ *
+ * The tables pipeline, source and version carry a trigger that sends a
+ * relcache invalidation for them; so does any ALTER of a table we use.  The
+ * callback only clears a flag.  The next lq_pipeline_get() then sets the old
+ * pipelines aside until the end of the transaction, because a caller further
+ * up may still hold one, and loads anew.
+ *
+ * Rows are read with the catalog snapshot (a systable scan without index),
+ * never with the active one: an invalidation is consumed once, and a cache
+ * that was filled under an old REPEATABLE READ snapshot would stay wrong.
+ * The scan also needs no rights of the caller on the configuration.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "model.h"
+#include "model_compile.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+static List *pipelines = NIL;	/* of LqPipeline, in CacheMemoryContext */
+static List *expired = NIL;		/* of MemoryContext, freed at transaction end */
+static bool valid = false;
+static uint64 generation = 0;	/* counts invalidations */
+
+/* relations whose invalidation makes the cache stale */
+static Oid *watched = NULL;
+static int	nwatched = 0;
+static int	maxwatched = 0;
+
+/* ----------------------------------------------------------------
+ * Invalidation
+ * ----------------------------------------------------------------
+ */
+
+/* only minimal tagging may be done here */
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid)
+	{
+		valid = false;
+		generation++;
+		return;
+	}
+	for (int i = 0; i < nwatched; i++)
+		if (watched[i] == relid)
+		{
+			valid = false;
+			generation++;
+			return;
+		}
+}
+
+static void
+watch_relation(Oid relid)
+{
+	if (!OidIsValid(relid))
+		return;
+	for (int i = 0; i < nwatched; i++)
+		if (watched[i] == relid)
+			return;
+	if (nwatched == maxwatched)
+	{
+		maxwatched = Max(32, maxwatched * 2);
+		if (watched == NULL)
+			watched = MemoryContextAlloc(TopMemoryContext, maxwatched * sizeof(Oid));
+		else
+			watched = repalloc(watched, maxwatched * sizeof(Oid));
+	}
+	watched[nwatched++] = relid;
+}
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	while (expired != NIL)
+	{
+		MemoryContext cxt = linitial(expired);
+
+		expired = list_delete_first(expired);
+		MemoryContextDelete(cxt);
+	}
+}
+
+void
+lq_model_init(void)
+{
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	RegisterXactCallback(xact_callback, NULL);
+}
+
+/* set everything aside; the contexts live until the transaction ends */
+static void
+cache_reset(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ListCell   *lc;
+
+	foreach(lc, pipelines)
+		expired = lappend(expired, ((LqPipeline *) lfirst(lc))->cxt);
+	list_free(pipelines);
+	pipelines = NIL;
+	nwatched = 0;
+	MemoryContextSwitchTo(old);
+}
+
+/* ----------------------------------------------------------------
+ * Reading configuration rows
+ * ----------------------------------------------------------------
+ */
+
+static Oid
+config_relation(const char *name)
+{
+	Oid			relid = get_relname_relid(name, lq_schema());
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"lead_qualify.%s\" does not exist", name),
+				 errhint("Create the extension with CREATE EXTENSION lead_qualify.")));
+	return relid;
+}
+
+typedef void (*RowReader) (LqPipeline *pipeline, Relation rel, HeapTuple tuple);
+
+/* column of a configuration row by name; columns may be added by upgrades */
+static Datum
+column_get(Relation rel, HeapTuple tuple, const char *name, bool *isnull)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
+
+	if (attnum == InvalidAttrNumber)
+		elog(ERROR, "column \"%s\" of \"lead_qualify.%s\" is missing",
+			 name, RelationGetRelationName(rel));
+	return heap_getattr(tuple, attnum, RelationGetDescr(rel), isnull);
+}
+
+static char *
+column_text(Relation rel, HeapTuple tuple, const char *name)
+{
+	bool		isnull;
+	Datum		value = column_get(rel, tuple, name, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* call reader for each row of the table that belongs to the pipeline */
+static int
+rows_read(LqPipeline *pipeline, const char *table, RowReader reader)
+{
+	Oid			relid = config_relation(table);
+	Relation	rel = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	int			count = 0;
+
+	watch_relation(relid);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		char	   *name = column_text(rel, tuple, "pipeline");
+
+		if (strcmp(name, pipeline->name) == 0)
+		{
+			reader(pipeline, rel, tuple);
+			count++;
+		}
+		pfree(name);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return count;
+}
+
+static void
+read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
+{
+	char	   *mode = column_text(rel, tuple, "mode");
+
+	p->leads_schema = column_text(rel, tuple, "leads_schema");
+	p->leads_table = column_text(rel, tuple, "leads_table");
+	p->lead_key = column_text(rel, tuple, "lead_key");
+	p->created_at = column_text(rel, tuple, "created_at");
+	p->stage_column = column_text(rel, tuple, "stage_column");
+	p->changed_column = column_text(rel, tuple, "changed_column");
+	p->prefix = column_text(rel, tuple, "prefix");
+	p->time_zone = column_text(rel, tuple, "time_zone");
+	p->shadow = strcmp(mode, "shadow") == 0;
+}
+
+static void
+read_source(LqPipeline *p, Relation rel, HeapTuple tuple)
+{
+	LqSource   *source;
+	bool		isnull;
+
+	p->sources = p->nsources == 0 ? palloc(sizeof(LqSource)) :
+		repalloc(p->sources, (p->nsources + 1) * sizeof(LqSource));
+	source = &p->sources[p->nsources++];
+	memset(source, 0, sizeof(LqSource));
+	source->number = DatumGetInt32(column_get(rel, tuple, "number", &isnull));
+	source->schema = column_text(rel, tuple, "activities_schema");
+	source->table = column_text(rel, tuple, "activities_table");
+	source->name = pstrdup(quote_qualified_identifier(source->schema, source->table));
+	source->activity_lead = column_text(rel, tuple, "activity_lead");
+	source->activity_type = column_text(rel, tuple, "activity_type");
+	source->activity_at = column_text(rel, tuple, "activity_at");
+	source->activity_key = column_text(rel, tuple, "activity_key");
+	source->type_value = column_text(rel, tuple, "type_value");
+	source->filter_text = column_text(rel, tuple, "filter_expression");
+	source->time_zone = column_text(rel, tuple, "time_zone");
+}
+
+static void
+read_version(LqPipeline *p, Relation rel, HeapTuple tuple)
+{
+	LqVersion  *version;
+	bool		isnull;
+
+	p->versions = p->nversions == 0 ? palloc(sizeof(LqVersion)) :
+		repalloc(p->versions, (p->nversions + 1) * sizeof(LqVersion));
+	version = &p->versions[p->nversions++];
+	memset(version, 0, sizeof(LqVersion));
+	version->number = DatumGetInt32(column_get(rel, tuple, "version", &isnull));
+	version->effective_from =
+		DatumGetTimestampTz(column_get(rel, tuple, "effective_from", &isnull));
+	version->config = PointerGetDatum(PG_DETOAST_DATUM_COPY(
+															column_get(rel, tuple, "config", &isnull)));
+}
+
+static int
+source_cmp(const void *a, const void *b)
+{
+	return ((const LqSource *) a)->number - ((const LqSource *) b)->number;
+}
+
+static int
+version_cmp(const void *a, const void *b)
+{
+	return ((const LqVersion *) a)->number - ((const LqVersion *) b)->number;
+}
+
+/* ----------------------------------------------------------------
+ * What the pipeline's tables are today
+ * ----------------------------------------------------------------
+ */
+
+static Oid
+relation_find(const char *schema, const char *table)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+	Oid			relid = OidIsValid(namespace) ?
+		get_relname_relid(table, namespace) : InvalidOid;
+
+	watch_relation(relid);
+	return relid;
+}
+
+static Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+resolve_key(LqPipeline *p)
+{
+	TypeCacheEntry *type;
+	AttrNumber	attnum = get_attnum(p->leads, p->lead_key);
+	Oid			output;
+	bool		varlena;
+
+	if (attnum == InvalidAttrNumber)
+	{
+		p->broken = true;
+		return;
+	}
+	p->key_type = get_atttype(p->leads, attnum);
+	get_typlenbyval(p->key_type, &p->key_len, &p->key_byval);
+	p->key_array = get_array_type(p->key_type);
+	type = lookup_type_cache(p->key_type, TYPECACHE_CMP_PROC_FINFO);
+	fmgr_info_copy(&p->key_cmp, &type->cmp_proc_finfo, p->cxt);
+	/* any fixed order will do for locks; C needs no catalog */
+	p->key_collation = OidIsValid(type->typcollation) ? C_COLLATION_OID : InvalidOid;
+	getTypeOutputInfo(p->key_type, &output, &varlena);
+	fmgr_info_cxt(output, &p->key_out, p->cxt);
+}
+
+static void
+resolve_relations(LqPipeline *p)
+{
+	static const char *const sides[] = {"qualification", "stage_history", "attributes"};
+
+	p->leads = relation_find(p->leads_schema, p->leads_table);
+	if (!OidIsValid(p->leads))
+	{
+		p->broken = true;
+		return;
+	}
+	p->owner = relation_owner(p->leads);
+	resolve_key(p);
+	if (get_attnum(p->leads, p->stage_column) == InvalidAttrNumber ||
+		get_attnum(p->leads, p->changed_column) == InvalidAttrNumber)
+		p->broken = true;
+	for (int i = 0; i < lengthof(sides); i++)
+	{
+		char	   *name = psprintf("%s_%s", p->prefix, sides[i]);
+
+		if (!OidIsValid(relation_find(p->leads_schema, name)))
+			p->broken = true;
+	}
+	for (int i = 0; i < p->nsources; i++)
+		p->sources[i].relid = relation_find(p->sources[i].schema, p->sources[i].table);
+}
+
+/* ----------------------------------------------------------------
+ * Loading
+ * ----------------------------------------------------------------
+ */
+
+static LqPipeline *
+pipeline_load(const char *name)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext,
+											  "lead_qualify pipeline",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	LqPipeline *p = palloc0(sizeof(LqPipeline));
+
+	p->cxt = cxt;
+	p->name = pstrdup(name);
+	if (rows_read(p, "pipeline", read_pipeline) == 0)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+		return NULL;
+	}
+	rows_read(p, "source", read_source);
+	rows_read(p, "version", read_version);
+	qsort(p->sources, p->nsources, sizeof(LqSource), source_cmp);
+	qsort(p->versions, p->nversions, sizeof(LqVersion), version_cmp);
+	resolve_relations(p);
+	if (!p->broken)
+		lq_compile_sources(p);
+	for (int i = 0; i < p->nversions && !p->broken; i++)
+		lq_collect_columns(p, &p->versions[i]);
+	MemoryContextSwitchTo(old);
+	return p;
+}
+
+/*
+ * An invalidation may arrive while we load; then what we have read may be
+ * stale, and we begin again.
+ */
+LqPipeline *
+lq_pipeline_get(const char *name, bool missing_ok)
+{
+	LqPipeline *p = NULL;
+	ListCell   *lc;
+	uint64		before;
+
+	AcceptInvalidationMessages();
+	do
+	{
+		if (!valid)
+		{
+			cache_reset();
+			valid = true;
+		}
+		foreach(lc, pipelines)
+		{
+			p = lfirst(lc);
+			if (strcmp(p->name, name) == 0)
+				return p;
+		}
+		before = generation;
+		p = pipeline_load(name);
+		if (p != NULL && generation != before)
+		{
+			MemoryContextDelete(p->cxt);
+			p = NULL;
+		}
+	} while (generation != before);
+
+	if (p == NULL)
+	{
+		if (!missing_ok)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("pipeline \"%s\" does not exist", name),
+					 errhint("Pipelines are made by lead_qualify.attach() and listed in lead_qualify.pipeline.")));
+		return NULL;
+	}
+	MemoryContextSetParent(p->cxt, CacheMemoryContext);
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		pipelines = lappend(pipelines, p);
+		MemoryContextSwitchTo(old);
+	}
+	return p;
+}
+
+/* versions are compiled when first asked for: old ones seldom are */
+static const LqModel *
+version_model(LqPipeline *pipeline, LqVersion *version)
+{
+	if (version->model == NULL)
+		lq_compile_version(pipeline, version);
+	return version->model;
+}
+
+/*
+ * The version in force at a time: the newest one that was effective by then.
+ * NULL when no version is (then nothing is scored).
+ */
+const LqModel *
+lq_model_at(LqPipeline *pipeline, TimestampTz at)
+{
+	for (int i = pipeline->nversions - 1; i >= 0; i--)
+		if (pipeline->versions[i].effective_from <= at)
+			return version_model(pipeline, &pipeline->versions[i]);
+	return NULL;
+}
+
+/* the version of that number, NULL if there is none */
+const LqModel *
+lq_model_numbered(LqPipeline *pipeline, int number)
+{
+	for (int i = 0; i < pipeline->nversions; i++)
+		if (pipeline->versions[i].number == number)
+			return version_model(pipeline, &pipeline->versions[i]);
+	return NULL;
+}
+
+LqSource *
+lq_source_get(LqPipeline *pipeline, int32 number)
+{
+	for (int i = 0; i < pipeline->nsources; i++)
+		if (pipeline->sources[i].number == number)
+			return &pipeline->sources[i];
+	return NULL;
+}
+
+/* ----------------------------------------------------------------
+ * Keys and names
+ * ----------------------------------------------------------------
+ */
+
+char *
+lq_key_text(LqPipeline *pipeline, Datum key)
+{
+	return OutputFunctionCall(&pipeline->key_out, key);
+}
+
+/* a lead's key from text; an error names the pipeline's key type */
+Datum
+lq_key_parse(LqPipeline *pipeline, const char *text)
+{
+	Oid			input,
+				param;
+
+	getTypeInputInfo(pipeline->key_type, &input, &param);
+	return OidInputFunctionCall(input, unconstify(char *, text), param, -1);
+}
+
+int
+lq_key_cmp(LqPipeline *pipeline, Datum a, Datum b)
+{
+	return DatumGetInt32(FunctionCall2Coll(&pipeline->key_cmp,
+										   pipeline->key_collation, a, b));
+}
+
+char *
+lq_side_name(const LqPipeline *pipeline, const char *suffix)
+{
+	char	   *name = psprintf("%s_%s", pipeline->prefix, suffix);
+
+	return pstrdup(quote_qualified_identifier(pipeline->leads_schema, name));
+}
+
+char *
+lq_leads_name(const LqPipeline *pipeline)
+{
+	return pstrdup(quote_qualified_identifier(pipeline->leads_schema,
+											  pipeline->leads_table));
+}
+
+PG_FUNCTION_INFO_V1(lq_config_changed);
+
+/*
+ * Trigger on the configuration tables: tell all backends, at commit, to load
+ * anew.
+ */
+Datum
+lq_config_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("config_changed() must be called as a trigger")));
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}

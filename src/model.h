@@ -1,0 +1,99 @@
+/*
+ * model.h
+ *		Pipelines and their published versions, compiled and cached.
+ */
+#ifndef LQ_MODEL_H
+#define LQ_MODEL_H
+
+#include "engine.h"
+#include "executor/spi.h"
+#include "expression.h"
+
+/* an activity table of a pipeline; expressions are over its columns */
+typedef struct LqSource
+{
+	int32		number;
+	char	   *schema;
+	char	   *table;
+	char	   *name;			/* schema.table, quoted as needed: shown in results */
+	Oid			relid;			/* InvalidOid when it is gone */
+	char	   *activity_lead;	/* column names; type may be NULL with type_value */
+	char	   *activity_type;
+	char	   *activity_at;
+	char	   *activity_key;
+	char	   *type_value;
+	LqCondition *lead;			/* compiled from the columns: key type of leads */
+	LqCondition *type;			/* text */
+	LqCondition *at;			/* timestamptz */
+	LqCondition *key;			/* text */
+	LqCondition *filter;		/* bool, NULL: none */
+	char	   *filter_text;	/* qualified */
+	char	   *time_zone;		/* in which it writes local times */
+	bool		key_is_integer;
+	List	   *columns;		/* of char *: all that published expressions name */
+	SPIPlanPtr	load_plan;		/* events.c: activities of some leads */
+} LqSource;
+
+typedef struct LqVersion
+{
+	int			number;
+	TimestampTz effective_from;
+	Datum		config;			/* jsonb, in the pipeline's context */
+	LqModel    *model;			/* compiled */
+} LqVersion;
+
+typedef struct LqPipeline
+{
+	char	   *name;
+	MemoryContext cxt;
+	char	   *leads_schema;
+	char	   *leads_table;
+	Oid			leads;			/* InvalidOid when it is gone */
+	Oid			owner;			/* of leads */
+	char	   *lead_key;		/* column */
+	Oid			key_type;
+	int16		key_len;
+	bool		key_byval;
+	Oid			key_array;		/* array type of key_type */
+	FmgrInfo	key_cmp;		/* btree comparison */
+	Oid			key_collation;
+	FmgrInfo	key_out;
+	char	   *created_at;		/* column, or NULL */
+	char	   *stage_column;
+	char	   *changed_column; /* stage_changed_at */
+	char	   *prefix;			/* side tables: <prefix>_qualification ... */
+	char	   *time_zone;
+	bool		shadow;
+	int			nsources;
+	LqSource   *sources;
+	int			nversions;
+	LqVersion  *versions;		/* by number */
+	List	   *lead_columns;	/* of char *: all that published conditions name */
+	struct LqStatePlans *plans; /* state.c */
+	bool		broken;			/* leads or a side table is gone */
+} LqPipeline;
+
+/*
+ * The pipeline as last committed (or changed by this transaction); stays
+ * valid until the end of the transaction.  NULL when unknown and missing_ok.
+ */
+extern LqPipeline *lq_pipeline_get(const char *name, bool missing_ok);
+extern const LqModel *lq_model_at(LqPipeline *pipeline, TimestampTz at);
+extern const LqModel *lq_model_numbered(LqPipeline *pipeline, int number);
+extern LqSource *lq_source_get(LqPipeline *pipeline, int32 number);
+extern int	lq_key_cmp(LqPipeline *pipeline, Datum a, Datum b);
+extern char *lq_key_text(LqPipeline *pipeline, Datum key);
+extern Datum lq_key_parse(LqPipeline *pipeline, const char *text);
+
+/* qualified, quoted name of a side table: suffix "qualification", "stage_history", "attributes" */
+extern char *lq_side_name(const LqPipeline *pipeline, const char *suffix);
+extern char *lq_leads_name(const LqPipeline *pipeline);
+
+/* the rules that an activity row matches under a model; fills matches (palloc'd) */
+extern int	lq_match(LqGuard *guard, const LqModel *model, LqSource *source,
+					 Relation rel, TupleTableSlot *slot, const char *type,
+					 LqMatch **matches);
+
+extern void lq_model_init(void);	/* from _PG_init */
+
+#endif

@@ -1,0 +1,763 @@
+/*
+ * model_compile.c
+ *		From the frozen configuration of a version to the engine's model.
+ *
+ * version.config is JSON; jsonb_to_recordset() turns each of its arrays into
+ * typed rows, so that this file reads columns and never parses JSON.  Only
+ * enabled rules and gates are compiled.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lead_grade.h"
+#include "mb/pg_wchar.h"
+#include "model_compile.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* ----------------------------------------------------------------
+ * Rows of one array of the configuration
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Rows
+{
+	SPITupleTable *table;
+	int			count;
+} Rows;
+
+/* run a query whose only parameter is the configuration */
+static Rows
+rows_open(Datum config, const char *query)
+{
+	Oid			types[1] = {JSONBOID};
+	Datum		values[1];
+	Rows		rows;
+
+	values[0] = config;
+	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read configuration");
+	rows.table = SPI_tuptable;
+	rows.count = (int) SPI_processed;
+	return rows;
+}
+
+static Datum
+field(const Rows *rows, int row, int column, bool *isnull)
+{
+	return SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, column, isnull);
+}
+
+/* text in the pipeline's context, NULL if null */
+static char *
+field_text(const LqPipeline *p, const Rows *rows, int row, int column)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+
+	if (isnull)
+		return NULL;
+	return MemoryContextStrdup(p->cxt, TextDatumGetCString(value));
+}
+
+static double
+field_float(const Rows *rows, int row, int column, double otherwise)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetFloat8(value);
+}
+
+static int
+field_int(const Rows *rows, int row, int column, int otherwise)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetInt32(value);
+}
+
+static bool
+field_bool(const Rows *rows, int row, int column)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/* microseconds, 24-hour days and 30-day months */
+int64
+lq_interval_usecs(const Interval *interval)
+{
+	int64		days = (int64) interval->month * DAYS_PER_MONTH + interval->day;
+
+	return days * USECS_PER_DAY + interval->time;
+}
+
+static int64
+field_usecs(const Rows *rows, int row, int column)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+
+	return isnull ? 0 : lq_interval_usecs(DatumGetIntervalP(value));
+}
+
+static void *
+array_alloc(const LqPipeline *p, int count, Size size)
+{
+	return MemoryContextAllocZero(p->cxt, Max(1, count) * size);
+}
+
+/* ----------------------------------------------------------------
+ * Expressions
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A condition in the pipeline's context.  kind and name say whose it is when
+ * it fails.
+ */
+static LqCondition *
+condition_make(const LqPipeline *p, const char *text, Oid type,
+			   const char *kind, const char *name)
+{
+	MemoryContext old = MemoryContextSwitchTo(p->cxt);
+	LqCondition *condition;
+
+	condition = lq_condition_create(pstrdup(text), type, pstrdup(kind), pstrdup(name));
+	MemoryContextSwitchTo(old);
+	return condition;
+}
+
+/* SQL text of an activity time as timestamptz */
+static char *
+time_expression(const LqSource *source)
+{
+	Oid			type = get_atttype(source->relid,
+								   get_attnum(source->relid, source->activity_at));
+	const char *column = quote_identifier(source->activity_at);
+	const char *zone = quote_literal_cstr(source->time_zone);
+
+	if (type == TIMESTAMPOID)
+		return psprintf("pg_catalog.timezone(%s, %s)", zone, column);
+	if (type == DATEOID)
+		return psprintf("pg_catalog.timezone(%s, (%s)::pg_catalog.\"timestamp\")",
+						zone, column);
+	return pstrdup(column);
+}
+
+static char *
+cast_expression(const char *column, Oid from, Oid to)
+{
+	if (from == to)
+		return pstrdup(quote_identifier(column));
+	return psprintf("(%s)::%s", quote_identifier(column), format_type_be_qualified(to));
+}
+
+static void
+compile_source(LqPipeline *p, LqSource *source)
+{
+	Oid			relid = source->relid;
+	AttrNumber	lead = get_attnum(relid, source->activity_lead);
+	AttrNumber	at = get_attnum(relid, source->activity_at);
+	AttrNumber	key = get_attnum(relid, source->activity_key);
+	AttrNumber	type = source->activity_type == NULL ? 0 :
+		get_attnum(relid, source->activity_type);
+	Oid			key_type;
+
+	/* a column that was renamed or dropped: nothing of this table is scored */
+	if (lead == InvalidAttrNumber || at == InvalidAttrNumber ||
+		key == InvalidAttrNumber ||
+		(source->activity_type != NULL && type == InvalidAttrNumber))
+	{
+		source->relid = InvalidOid;
+		return;
+	}
+	key_type = get_atttype(relid, key);
+	source->key_is_integer = key_type == INT2OID || key_type == INT4OID ||
+		key_type == INT8OID;
+	source->lead = condition_make(p, cast_expression(source->activity_lead,
+													 get_atttype(relid, lead), p->key_type),
+								  p->key_type, "activity_lead", source->name);
+	source->at = condition_make(p, time_expression(source), TIMESTAMPTZOID,
+								"activity_at", source->name);
+	source->key = condition_make(p, cast_expression(source->activity_key, key_type, TEXTOID),
+								 TEXTOID, "activity_key", source->name);
+	if (source->activity_type != NULL)
+		source->type = condition_make(p, cast_expression(source->activity_type,
+														 get_atttype(relid, type), TEXTOID),
+									  TEXTOID, "activity_type", source->name);
+	if (source->filter_text != NULL)
+		source->filter = condition_make(p, source->filter_text, BOOLOID,
+										"filter", source->name);
+}
+
+void
+lq_compile_sources(LqPipeline *p)
+{
+	for (int i = 0; i < p->nsources; i++)
+		if (OidIsValid(p->sources[i].relid))
+			compile_source(p, &p->sources[i]);
+}
+
+/* the frozen, qualified text of one expression; NULL if there is none */
+static char *
+expression_text(const LqPipeline *p, Datum config, const char *object, const char *table)
+{
+	Oid			types[3] = {JSONBOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	Rows		rows;
+
+	values[0] = config;
+	values[1] = CStringGetTextDatum(object);
+	values[2] = CStringGetTextDatum(table);
+	if (SPI_execute_with_args("SELECT pg_catalog.jsonb_extract_path_text($1, 'expressions', $2, $3)",
+							  3, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read configuration");
+	rows.table = SPI_tuptable;
+	return field_text(p, &rows, 0, 1);
+}
+
+static LqCondition *
+lead_condition(const LqPipeline *p, Datum config, const char *kind,
+			   const char *object, const char *name)
+{
+	char	   *text = expression_text(p, config, object, "leads");
+
+	if (text == NULL)
+		return NULL;
+	return condition_make(p, text, BOOLOID, kind, name);
+}
+
+/* one condition a source, NULL where the source lacks its columns */
+static LqCondition **
+source_conditions(const LqPipeline *p, Datum config, const char *object,
+				  Oid type, const char *kind, const char *name)
+{
+	LqCondition **conditions = array_alloc(p, p->nsources, sizeof(LqCondition *));
+
+	for (int i = 0; i < p->nsources; i++)
+	{
+		char	   *text = expression_text(p, config, object,
+										   psprintf("%d", p->sources[i].number));
+
+		if (text != NULL)
+			conditions[i] = condition_make(p, text, type, kind, name);
+	}
+	return conditions;
+}
+
+/* ----------------------------------------------------------------
+ * The parts of a model
+ * ----------------------------------------------------------------
+ */
+
+static int
+dimension_find(const LqModel *model, const char *name)
+{
+	for (int i = 0; i < model->ndimensions; i++)
+		if (strcmp(model->dimensions[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+static void
+compile_dimensions(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT r.dimension, r.minimum, r.maximum, r.weight "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'dimensions')) "
+								 "AS r(dimension pg_catalog.text, minimum pg_catalog.float8, "
+								 "maximum pg_catalog.float8, weight pg_catalog.float8) "
+								 "ORDER BY r.dimension COLLATE pg_catalog.\"C\"");
+
+	model->dimensions = array_alloc(p, rows.count, sizeof(LqDimension));
+	model->total_minimum = -INFINITY;
+	model->total_maximum = INFINITY;
+	for (int i = 0; i < rows.count; i++)
+	{
+		char	   *name = field_text(p, &rows, i, 1);
+		double		minimum = field_float(&rows, i, 2, -INFINITY);
+		double		maximum = field_float(&rows, i, 3, INFINITY);
+		LqDimension *dimension;
+
+		if (strcmp(name, "total") == 0)
+		{
+			model->total_minimum = minimum;
+			model->total_maximum = maximum;
+			continue;
+		}
+		dimension = &model->dimensions[model->ndimensions++];
+		dimension->name = name;
+		dimension->minimum = minimum;
+		dimension->maximum = maximum;
+		dimension->weight = field_float(&rows, i, 4, 1);
+	}
+	model->engagement = dimension_find(model, "engagement");
+	model->fit = dimension_find(model, "fit");
+}
+
+static void
+compile_stages(LqPipeline *p, LqModel *model, Datum config)
+{
+	static const char *const kinds[] = {"lead", "mql", "sal", "sql", "opportunity", "won",
+	"hold", "recycled", "disqualified", "lost"};
+	Rows		rows = rows_open(config,
+								 "SELECT r.stage, r.position, r.kind, r.stored_as "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'stages')) "
+								 "AS r(stage pg_catalog.text, \"position\" pg_catalog.int4, "
+								 "kind pg_catalog.text, stored_as pg_catalog.text) ORDER BY r.position");
+
+	model->nstages = rows.count;
+	model->stages = array_alloc(p, rows.count, sizeof(LqStage));
+	for (int i = 0; i < rows.count; i++)
+	{
+		LqStage    *stage = &model->stages[i];
+		char	   *kind = field_text(p, &rows, i, 3);
+
+		stage->name = field_text(p, &rows, i, 1);
+		stage->position = field_int(&rows, i, 2, i);
+		stage->stored_as = field_text(p, &rows, i, 4);
+		if (stage->stored_as == NULL)
+			stage->stored_as = stage->name;
+		for (int k = 0; k < lengthof(kinds); k++)
+			if (strcmp(kind, kinds[k]) == 0)
+				stage->kind = (LqStageKind) k;
+	}
+}
+
+static LqBucket
+bucket_parse(const char *per)
+{
+	if (per == NULL)
+		return LQ_PER_EVER;
+	return strcmp(per, "day") == 0 ? LQ_PER_DAY :
+		strcmp(per, "week") == 0 ? LQ_PER_WEEK : LQ_PER_MONTH;
+}
+
+static void
+compile_rule(LqPipeline *p, LqModel *model, Datum config, LqRule *rule,
+			 const Rows *rows, int i)
+{
+	char	   *decay = field_text(p, rows, i, 6);
+
+	rule->name = field_text(p, rows, i, 1);
+	rule->dimension = dimension_find(model, field_text(p, rows, i, 2));
+	rule->of_lead = strcmp(field_text(p, rows, i, 3), "lead") == 0;
+	rule->activity_type = field_text(p, rows, i, 4);
+	rule->points = field_float(rows, i, 5, 0);
+	if (!lq_decay_parse(decay, &rule->decay))
+		elog(ERROR, "unknown decay \"%s\" in version %d", decay, model->version);
+	rule->period = field_usecs(rows, i, 7);
+	rule->at_most = field_int(rows, i, 8, 0);
+	rule->per = bucket_parse(field_text(p, rows, i, 9));
+	rule->at_least = field_int(rows, i, 10, 0);
+	rule->within = field_usecs(rows, i, 11);
+	rule->max_points = field_float(rows, i, 12, INFINITY);
+	if (field_bool(rows, i, 13))
+	{
+		char	   *object = psprintf("rule %s", rule->name);
+
+		if (rule->of_lead)
+			rule->condition = lead_condition(p, config, "rule", object, rule->name);
+		else
+			rule->conditions = source_conditions(p, config, object, BOOLOID,
+												 "rule", rule->name);
+	}
+	if (field_bool(rows, i, 14))
+		rule->per_values = source_conditions(p, config,
+											 psprintf("per_value %s", rule->name),
+											 TEXTOID, "rule", rule->name);
+}
+
+/* a rule that only notes that an activity of the gate's type was there */
+static void
+hidden_rule(const LqPipeline *p, LqRule *rule, const char *activity_type)
+{
+	rule->name = MemoryContextStrdup(p->cxt, psprintf("type:%s", activity_type));
+	rule->name[pg_mbcliplen(rule->name, strlen(rule->name), NAMEDATALEN - 1)] = '\0';
+	rule->activity_type = MemoryContextStrdup(p->cxt, activity_type);
+	rule->max_points = INFINITY;
+	rule->watched = true;
+	rule->hidden = true;
+}
+
+static int
+rule_cmp(const void *a, const void *b)
+{
+	return strcmp(((const LqRule *) a)->name, ((const LqRule *) b)->name);
+}
+
+/* a call that a gate condition makes: "calls" of the configuration */
+#define CALLS_QUERY(columns, rest) \
+	"SELECT " columns " FROM pg_catalog.jsonb_to_recordset(" \
+	"pg_catalog.jsonb_extract_path($1, 'calls')) " \
+	"AS c(stage pg_catalog.text, gate pg_catalog.text, function pg_catalog.text, " \
+	"argument pg_catalog.text, within_us pg_catalog.int8) " rest
+
+/* rules that gate conditions ask about must remember their matches */
+static void
+compile_watches(LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 CALLS_QUERY("c.argument, c.within_us",
+											 "WHERE c.function <> 'points'"));
+
+	for (int i = 0; i < rows.count; i++)
+	{
+		bool		isnull;
+		char	   *name = TextDatumGetCString(field(&rows, i, 1, &isnull));
+		int			rule = lq_model_rule(model, name);
+		int64		within = DatumGetInt64(field(&rows, i, 2, &isnull));
+
+		if (rule < 0)
+			continue;			/* a disabled rule never matches */
+		model->rules[rule].watched = true;
+		if (!isnull && within > model->rules[rule].watch_within)
+			model->rules[rule].watch_within = within;
+	}
+}
+
+static void
+compile_rules(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT r.name, r.dimension, r.applies_to, r.activity_type, r.points, "
+								 "r.decay, r.period, r.at_most, r.per, r.at_least, r.within, r.max_points, "
+								 "r.condition IS NOT NULL, r.per_value IS NOT NULL "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'rules')) "
+								 "AS r(name pg_catalog.text, dimension pg_catalog.text, applies_to pg_catalog.text, "
+								 "activity_type pg_catalog.text, points pg_catalog.float8, decay pg_catalog.text, "
+								 "period pg_catalog.interval, at_most pg_catalog.int4, per pg_catalog.text, "
+								 "at_least pg_catalog.int4, within pg_catalog.interval, "
+								 "max_points pg_catalog.float8, condition pg_catalog.text, "
+								 "per_value pg_catalog.text, enabled pg_catalog.bool) WHERE r.enabled");
+	Rows		types = rows_open(config,
+								  "SELECT DISTINCT g.activity_type "
+								  "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
+								  "AS g(activity_type pg_catalog.text, enabled pg_catalog.bool) "
+								  "WHERE g.enabled AND g.activity_type IS NOT NULL");
+
+	model->nrules = rows.count + types.count;
+	model->rules = array_alloc(p, model->nrules, sizeof(LqRule));
+	for (int i = 0; i < rows.count; i++)
+		compile_rule(p, model, config, &model->rules[i], &rows, i);
+	for (int i = 0; i < types.count; i++)
+		hidden_rule(p, &model->rules[rows.count + i], field_text(p, &types, i, 1));
+	qsort(model->rules, model->nrules, sizeof(LqRule), rule_cmp);
+	compile_watches(model, config);
+	for (int i = 0; i < model->nrules; i++)
+	{
+		LqRule	   *rule = &model->rules[i];
+
+		rule->remembers = rule->watched || rule->at_most > 0 || rule->at_least > 1 ||
+			!isinf(rule->max_points) || rule->decay == LQ_DECAY_LINEAR ||
+			rule->decay == LQ_DECAY_WINDOW;
+	}
+}
+
+/* which rules may match an activity of a type: each list is in order of name */
+static void
+compile_types(LqPipeline *p, LqModel *model)
+{
+	LqTypeRules *types = array_alloc(p, model->nrules, sizeof(LqTypeRules));
+
+	model->types = types;
+	for (int i = 0; i < model->nrules; i++)
+	{
+		const char *type = model->rules[i].activity_type;
+		int			low = 0;
+
+		if (type == NULL || model->rules[i].of_lead)
+			continue;
+		while (low < model->ntypes && strcmp(types[low].type, type) < 0)
+			low++;
+		if (low < model->ntypes && strcmp(types[low].type, type) == 0)
+			continue;
+		memmove(&types[low + 1], &types[low], (model->ntypes - low) * sizeof(LqTypeRules));
+		types[low].type = type;
+		model->ntypes++;
+	}
+	model->other_types.rules = array_alloc(p, model->nrules, sizeof(int));
+	for (int t = 0; t < model->ntypes; t++)
+		types[t].rules = array_alloc(p, model->nrules, sizeof(int));
+	for (int i = 0; i < model->nrules; i++)
+	{
+		const LqRule *rule = &model->rules[i];
+
+		if (rule->of_lead)
+			continue;
+		for (int t = 0; t < model->ntypes; t++)
+			if (rule->activity_type == NULL ||
+				strcmp(rule->activity_type, types[t].type) == 0)
+				types[t].rules[types[t].nrules++] = i;
+		if (rule->activity_type == NULL)
+			model->other_types.rules[model->other_types.nrules++] = i;
+	}
+}
+
+static int
+stage_find(const LqModel *model, const char *name)
+{
+	int			stage = lq_model_stage(model, name);
+
+	if (stage < 0)
+		elog(ERROR, "version %d names unknown stage \"%s\"", model->version, name);
+	return stage;
+}
+
+/* from_stages: NULL means any earlier stage on the path */
+static void
+compile_from(const LqPipeline *p, LqModel *model, LqGate *gate,
+			 const Rows *rows, int row, int column)
+{
+	bool		isnull;
+	Datum		value = field(rows, row, column, &isnull);
+	Datum	   *names;
+	int			count;
+
+	gate->nfrom = -1;
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
+					  &names, NULL, &count);
+	gate->nfrom = count;
+	gate->from = array_alloc(p, count, sizeof(int));
+	for (int i = 0; i < count; i++)
+		gate->from[i] = stage_find(model, TextDatumGetCString(names[i]));
+}
+
+/*
+ * Does the gate name something that activities make true?  And does its
+ * condition change by time alone?
+ */
+static void
+compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
+				   const Rows *calls)
+{
+	gate->asks_activity = !isnan(gate->min_total) || !isnan(gate->min_engagement) ||
+		gate->activity_rule >= 0;
+	for (int i = 0; i < calls->count; i++)
+	{
+		bool		isnull,
+					forever;
+
+		(void) DatumGetInt64(field(calls, i, 4, &forever));
+		if (strcmp(TextDatumGetCString(field(calls, i, 1, &isnull)), stage) != 0 ||
+			strcmp(TextDatumGetCString(field(calls, i, 2, &isnull)), gate->name) != 0)
+			continue;
+		gate->asks_activity = true;
+		if (strcmp(TextDatumGetCString(field(calls, i, 3, &isnull)), "times") != 0 ||
+			!forever)
+			gate->asks_points = true;
+	}
+}
+
+static void
+compile_gate(LqPipeline *p, LqModel *model, Datum config, LqGate *gate,
+			 const Rows *rows, int i)
+{
+	char	   *stage = field_text(p, rows, i, 1);
+	char	   *grade = field_text(p, rows, i, 7);
+
+	gate->stage = stage_find(model, stage);
+	gate->name = field_text(p, rows, i, 2);
+	compile_from(p, model, gate, rows, i, 3);
+	gate->min_total = field_float(rows, i, 4, NAN);
+	gate->min_engagement = field_float(rows, i, 5, NAN);
+	gate->min_fit = field_float(rows, i, 6, NAN);
+	gate->min_grade = grade == NULL ? -1 : lq_grade_parse(grade);
+	gate->activity_type = field_text(p, rows, i, 8);
+	gate->activity_rule = -1;
+	for (int r = 0; gate->activity_type != NULL && r < model->nrules; r++)
+		if (model->rules[r].hidden &&
+			strcmp(model->rules[r].activity_type, gate->activity_type) == 0)
+			gate->activity_rule = r;
+	gate->automatic = field_bool(rows, i, 9);
+	if (field_bool(rows, i, 10))
+		gate->condition = lead_condition(p, config, "gate",
+										 psprintf("gate %s %s", stage, gate->name),
+										 psprintf("%s.%s", stage, gate->name));
+}
+
+/* furthest stage first, then by name */
+static int
+gate_cmp(const void *a, const void *b)
+{
+	const LqGate *x = a;
+	const LqGate *y = b;
+
+	if (x->stage != y->stage)
+		return y->stage - x->stage;
+	return strcmp(x->name, y->name);
+}
+
+static void
+compile_gates(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT g.stage, g.name, g.from_stages, g.min_total, g.min_engagement, "
+								 "g.min_fit, g.min_grade, g.activity_type, g.automatic, g.condition IS NOT NULL "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
+								 "AS g(stage pg_catalog.text, name pg_catalog.text, from_stages pg_catalog._text, "
+								 "min_total pg_catalog.float8, min_engagement pg_catalog.float8, "
+								 "min_fit pg_catalog.float8, min_grade pg_catalog.text, "
+								 "activity_type pg_catalog.text, automatic pg_catalog.bool, "
+								 "condition pg_catalog.text, enabled pg_catalog.bool) WHERE g.enabled");
+	Rows		calls = rows_open(config,
+								  CALLS_QUERY("c.stage, c.gate, c.function, c.within_us", ""));
+
+	model->ngates = rows.count;
+	model->gates = array_alloc(p, rows.count, sizeof(LqGate));
+	for (int i = 0; i < rows.count; i++)
+	{
+		compile_gate(p, model, config, &model->gates[i], &rows, i);
+		compile_gate_calls(model, &model->gates[i],
+						   model->stages[model->gates[i].stage].name, &calls);
+	}
+	/* stages are sorted by position, so their indexes are too */
+	qsort(model->gates, model->ngates, sizeof(LqGate), gate_cmp);
+}
+
+static void
+compile_exclusions(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT x.name, x.scored "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'exclusions')) "
+								 "AS x(name pg_catalog.text, scored pg_catalog.bool) "
+								 "ORDER BY x.name COLLATE pg_catalog.\"C\"");
+
+	model->exclusions = array_alloc(p, rows.count, sizeof(LqExclusion));
+	for (int i = 0; i < rows.count; i++)
+	{
+		LqExclusion *exclusion = &model->exclusions[model->nexclusions];
+
+		exclusion->name = field_text(p, &rows, i, 1);
+		exclusion->scored = field_bool(&rows, i, 2);
+		exclusion->condition = lead_condition(p, config, "exclusion",
+											  psprintf("exclusion %s", exclusion->name),
+											  exclusion->name);
+		if (exclusion->condition == NULL)
+			continue;
+		model->nexclusions++;
+		if (!exclusion->scored)
+			model->unscored_possible = true;
+	}
+}
+
+static void
+compile_bands(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT b.dimension, b.label, b.minimum "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'bands')) "
+								 "AS b(dimension pg_catalog.text, label pg_catalog.text, minimum pg_catalog.float8) "
+								 "ORDER BY b.dimension, b.minimum DESC, b.label COLLATE pg_catalog.\"C\"");
+
+	model->nbands = rows.count;
+	model->bands = array_alloc(p, rows.count, sizeof(LqBand));
+	for (int i = 0; i < rows.count; i++)
+	{
+		model->bands[i].dimension = dimension_find(model, field_text(p, &rows, i, 1));
+		model->bands[i].label = field_text(p, &rows, i, 2);
+		model->bands[i].minimum = field_float(&rows, i, 3, -INFINITY);
+	}
+}
+
+static void
+compile_lists(LqPipeline *p, LqModel *model, Datum config)
+{
+	Rows		rows = rows_open(config,
+								 "SELECT l.list, l.value "
+								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'lists')) "
+								 "AS l(list pg_catalog.text, value pg_catalog.text)");
+
+	if (rows.count == 0)
+		return;
+	model->lists = lq_list_create(p->cxt);
+	for (int i = 0; i < rows.count; i++)
+		lq_list_add(model->lists, field_text(p, &rows, i, 1), field_text(p, &rows, i, 2));
+}
+
+/* ----------------------------------------------------------------
+ * Entry points
+ * ----------------------------------------------------------------
+ */
+
+/* add names of one array of column names to a list, each once */
+static List *
+columns_add(LqPipeline *p, List *columns, Datum config, const char *query)
+{
+	Rows		rows = rows_open(config, query);
+
+	for (int i = 0; i < rows.count; i++)
+	{
+		char	   *name = field_text(p, &rows, i, 1);
+		bool		known = false;
+		ListCell   *lc;
+
+		foreach(lc, columns)
+			known = known || strcmp(lfirst(lc), name) == 0;
+		if (!known)
+		{
+			MemoryContext old = MemoryContextSwitchTo(p->cxt);
+
+			columns = lappend(columns, name);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	return columns;
+}
+
+/* the columns that a version's expressions name, added to the pipeline's */
+void
+lq_collect_columns(LqPipeline *p, LqVersion *version)
+{
+	SPI_connect();
+	p->lead_columns = columns_add(p, p->lead_columns, version->config,
+								  "SELECT c FROM pg_catalog.jsonb_array_elements_text("
+								  "pg_catalog.jsonb_extract_path($1, 'lead_columns')) AS c");
+	for (int i = 0; i < p->nsources; i++)
+		p->sources[i].columns = columns_add(p, p->sources[i].columns, version->config,
+											psprintf("SELECT c FROM pg_catalog.jsonb_array_elements_text("
+													 "pg_catalog.jsonb_extract_path($1, 'activity_columns', '%d')) AS c",
+													 p->sources[i].number));
+	SPI_finish();
+}
+
+void
+lq_compile_version(LqPipeline *p, LqVersion *version)
+{
+	LqModel    *model;
+
+	SPI_connect();
+	model = MemoryContextAllocZero(p->cxt, sizeof(LqModel));
+	model->version = version->number;
+	model->effective_from = version->effective_from;
+	model->zone = pg_tzset(p->time_zone);
+	if (model->zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" of pipeline \"%s\" is not known",
+						p->time_zone, p->name)));
+	compile_dimensions(p, model, version->config);
+	compile_stages(p, model, version->config);
+	compile_rules(p, model, version->config);
+	compile_types(p, model);
+	compile_gates(p, model, version->config);
+	compile_exclusions(p, model, version->config);
+	compile_bands(p, model, version->config);
+	compile_lists(p, model, version->config);
+	SPI_finish();
+	version->model = model;
+}

@@ -1,0 +1,638 @@
+/*
+ * replay.c
+ *		Shells "recompute" and "verify": the engine over all events of leads.
+ *
+ * Leads are taken in batches in key order, each batch in a memory context of
+ * its own; a batch shrinks when its leads have many activities.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "lead_grade.h"
+#include "miscadmin.h"
+#include "replay.h"
+#include "run.h"
+#include "sql.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define BATCH_LEADS 1000
+#define BATCH_EVENTS 100000		/* above that the next batch is smaller */
+#define PROGRESS_SECONDS 3
+
+/* ----------------------------------------------------------------
+ * Which leads
+ * ----------------------------------------------------------------
+ */
+
+/* an error if the pipeline cannot work */
+void
+lq_pipeline_check(LqPipeline *p)
+{
+	if (p->broken || p->nversions == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipeline \"%s\" is out of order: a table or column of it is gone",
+						p->name),
+				 errhint("See lead_qualify.problem.")));
+}
+
+LqPipeline *
+lq_pipeline_for_owner(const char *name, const char *verb)
+{
+	LqPipeline *p = lq_pipeline_get(name, false);
+
+	lq_pipeline_check(p);
+	if (!has_privs_of_role(GetUserId(), p->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s pipeline \"%s\"", verb, name),
+				 errhint("Only a role with the rights of \"%s\", the owner of %s, may.",
+						 GetUserNameFromId(p->owner, false), lq_leads_name(p))));
+	return p;
+}
+
+/* keys from their texts */
+Datum *
+lq_keys_of_texts(LqPipeline *p, ArrayType *texts, int *count)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	Datum	   *keys;
+
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	keys = palloc(Max(1, n) * sizeof(Datum));
+	*count = 0;
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			keys[(*count)++] = lq_key_parse(p, TextDatumGetCString(elements[i]));
+	return keys;
+}
+
+/* keys to work on, a batch at a time */
+typedef struct KeyScan
+{
+	LqPipeline *pipeline;
+	char	   *table;			/* scanned, unless keys are given */
+	char	   *column;
+	char	   *condition;		/* on alias t, may use $2; or NULL */
+	TimestampTz since;
+	Datum	   *keys;
+	int			nkeys;
+	bool		started;
+	Datum		last;
+	int64		total;
+	int64		done;
+} KeyScan;
+
+static void
+scan_count(KeyScan *scan)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1];
+	bool		isnull;
+
+	scan->total = scan->nkeys;
+	if (scan->keys != NULL)
+		return;
+	values[0] = TimestampTzGetDatum(scan->since);
+	SPI_connect();
+	SPI_execute_with_args(lq_format("SELECT pg_catalog.count(*) FROM %s t WHERE %s AND "
+									"($1 IS NULL OR true)", scan->table,
+									scan->condition == NULL ? "true" : scan->condition),
+						  1, types, values, NULL, true, 0);
+	scan->total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+}
+
+static Datum *
+scan_given(KeyScan *scan, int limit, int *count)
+{
+	Datum	   *keys = scan->keys + scan->done;
+
+	*count = Min(limit, scan->nkeys - (int) scan->done);
+	scan->done += *count;
+	return keys;
+}
+
+/* the next keys after the last one; allocated in the current context */
+static Datum *
+scan_next(KeyScan *scan, int limit, int *count, MemoryContext longer)
+{
+	LqPipeline *p = scan->pipeline;
+	MemoryContext cxt = CurrentMemoryContext;
+	Oid			types[3] = {TIMESTAMPTZOID, INT4OID, p->key_type};
+	Datum		values[3];
+	Datum	   *keys;
+	MemoryContext old;
+
+	if (scan->keys != NULL)
+		return scan_given(scan, limit, count);
+	values[0] = TimestampTzGetDatum(scan->since);
+	values[1] = Int32GetDatum(limit);
+	values[2] = scan->last;
+	SPI_connect();
+	SPI_execute_with_args(lq_format("SELECT t.%I FROM %s t WHERE %s%s AND ($1 IS NULL OR true) "
+									"ORDER BY t.%I LIMIT $2",
+									scan->column, scan->table,
+									scan->condition == NULL ? "true" : scan->condition,
+									scan->started ? lq_format(" AND t.%I > $3", scan->column) : "",
+									scan->column),
+						  scan->started ? 3 : 2, types, values, NULL, true, 0);
+	*count = (int) SPI_processed;
+	keys = MemoryContextAlloc(cxt, Max(1, *count) * sizeof(Datum));
+	for (int i = 0; i < *count; i++)
+	{
+		bool		isnull;
+		Datum		key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		old = MemoryContextSwitchTo(cxt);
+		keys[i] = datumCopy(key, p->key_byval, p->key_len);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	if (*count > 0)
+	{
+		old = MemoryContextSwitchTo(longer);
+		scan->last = datumCopy(keys[*count - 1], p->key_byval, p->key_len);
+		scan->started = true;
+		MemoryContextSwitchTo(old);
+	}
+	scan->done += *count;
+	return keys;
+}
+
+/* ----------------------------------------------------------------
+ * Recompute
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A change of the lead's columns that no trigger saw (they were disabled, or
+ * the session replicates) is noted now.
+ */
+static void
+observe(LqCases *cases, LqCase *c, TimestampTz now)
+{
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+
+	if (c->current == NULL || c->nimages == 0 ||
+		lq_image_equal(desc, c->images[c->nimages - 1], c->current))
+		return;
+	c->current->changed_at = now;
+	lq_image_store(cases, c, c->current, now);
+	c->images = repalloc(c->images, (c->nimages + 1) * sizeof(LqImage *));
+	c->images[c->nimages++] = c->current;
+}
+
+/* did the replay come to what is stored? */
+static bool
+unchanged(const LqCase *c)
+{
+	bytea	   *packed;
+
+	if (!c->scored || c->stored_stage == NULL || c->lead.stage == NULL ||
+		strcmp(c->stored_stage, c->lead.stage) != 0)
+		return false;
+	packed = lq_score_pack(c->lead.score);
+	return VARSIZE_ANY_EXHDR(packed) == VARSIZE_ANY_EXHDR(c->packed) &&
+		memcmp(VARDATA_ANY(packed), VARDATA_ANY(c->packed),
+			   VARSIZE_ANY_EXHDR(packed)) == 0 &&
+		c->stored_version == c->lead.model->version;
+}
+
+/* replay a batch and write what differs; returns the number of events */
+static int64
+recompute_batch(LqPipeline *p, Datum *keys, int nkeys)
+{
+	LqCases    *cases = lq_cases_create(p, keys, nkeys);
+	TimestampTz now;
+	int64		events = 0;
+
+	cases->origin = "recompute";
+	lq_cases_lock(cases);
+	now = GetCurrentTimestamp();
+	lq_cases_read(cases);
+	for (int i = 0; i < cases->count; i++)
+		cases->cases[i].replay = true;
+	lq_events_load(cases, false);
+	for (int i = 0; i < cases->count; i++)
+		if (cases->cases[i].exists)
+			observe(cases, &cases->cases[i], now);
+	lq_cases_replay(cases, now);
+	lq_cases_keep_images(cases, now);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		events += c->nevents;
+		if (c->exists && unchanged(c))
+			c->state_same = true;
+	}
+	lq_cases_write(cases);
+	lq_cases_close(cases);
+	return events;
+}
+
+static void
+report_progress(const KeyScan *scan, TimestampTz *last, bool end)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!end && !TimestampDifferenceExceeds(*last, now, PROGRESS_SECONDS * 1000))
+		return;
+	*last = now;
+	ereport(NOTICE,
+			(errmsg("recompute of pipeline \"%s\": " INT64_FORMAT " of " INT64_FORMAT " leads (%d %%)",
+					scan->pipeline->name, scan->done, scan->total,
+					scan->total == 0 ? 100 : (int) (scan->done * 100 / scan->total))));
+}
+
+static int64
+recompute_scan(KeyScan *scan)
+{
+	LqPipeline *p = scan->pipeline;
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext batch = AllocSetContextCreate(outer, "lead_qualify recompute batch",
+												ALLOCSET_DEFAULT_SIZES);
+	TimestampTz last = GetCurrentTimestamp();
+	int			limit = BATCH_LEADS;
+	bool		reported = false;
+	LqUser		user;
+
+	lq_become(&user, p->owner);
+	scan_count(scan);
+	for (;;)
+	{
+		Datum	   *keys;
+		int			count;
+		int64		events;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(batch);
+		keys = scan_next(scan, limit, &count, outer);
+		if (count == 0)
+			break;
+		events = recompute_batch(p, keys, count);
+		if (events > BATCH_EVENTS)
+			limit = Max(1, limit / 4);
+		else if (events < BATCH_EVENTS / 8)
+			limit = Min(BATCH_LEADS, limit * 2);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(batch);
+		{
+			TimestampTz before = last;
+
+			report_progress(scan, &last, false);
+			reported = reported || last != before;
+		}
+	}
+	MemoryContextSwitchTo(outer);
+	if (reported)
+		report_progress(scan, &last, true);
+	lq_return(&user);
+	MemoryContextDelete(batch);
+	return scan->done;
+}
+
+static void
+scan_leads(KeyScan *scan, LqPipeline *p)
+{
+	memset(scan, 0, sizeof(KeyScan));
+	scan->pipeline = p;
+	scan->table = lq_leads_name(p);
+	scan->column = p->lead_key;
+}
+
+int64
+lq_recompute_all_leads(LqPipeline *p)
+{
+	KeyScan		scan;
+
+	scan_leads(&scan, p);
+	return recompute_scan(&scan);
+}
+
+int64
+lq_recompute_since(const char *pipeline, TimestampTz since)
+{
+	LqPipeline *p = lq_pipeline_get(pipeline, false);
+	KeyScan		scan;
+
+	memset(&scan, 0, sizeof(scan));
+	scan.pipeline = p;
+	scan.table = lq_side_name(p, "qualification");
+	scan.column = "lead";
+	scan.condition = "t.scored_at OPERATOR(pg_catalog.>=) $1";
+	scan.since = since;
+	return recompute_scan(&scan);
+}
+
+PG_FUNCTION_INFO_V1(lq_recompute);
+
+/*
+ * recompute(pipeline text, leads text[]) returns bigint: leads worked on.
+ */
+Datum
+lq_recompute(PG_FUNCTION_ARGS)
+{
+	LqPipeline *p;
+	KeyScan		scan;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	p = lq_pipeline_for_owner(text_to_cstring(PG_GETARG_TEXT_PP(0)), "recompute");
+	scan_leads(&scan, p);
+	if (!PG_ARGISNULL(1))
+		scan.keys = lq_keys_of_texts(p, PG_GETARG_ARRAYTYPE_P(1), &scan.nkeys);
+	PG_RETURN_INT64(recompute_scan(&scan));
+}
+
+PG_FUNCTION_INFO_V1(lq_recompute_all);
+
+/*
+ * CALL recompute_all(pipeline text, batch int): commits after each batch.
+ */
+Datum
+lq_recompute_all(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			batch = PG_GETARG_INT32(1);
+	bool		nonatomic = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
+		!castNode(CallContext, fcinfo->context)->atomic;
+	MemoryContext outer = AllocSetContextCreate(PortalContext, "lead_qualify recompute_all",
+												ALLOCSET_SMALL_SIZES);
+	TimestampTz last = GetCurrentTimestamp();
+	KeyScan		scan;
+	int			count;
+	bool		counted = false;
+	int64		done = 0;
+	int64		total = 0;
+	Datum		key = (Datum) 0;
+	bool		started = false;
+
+	if (batch < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("batch must be at least 1, not %d", batch)));
+	name = MemoryContextStrdup(outer, name);
+	SPI_connect_ext(nonatomic ? SPI_OPT_NONATOMIC : 0);
+	do
+	{
+		LqPipeline *p = lq_pipeline_for_owner(name, "recompute");
+		MemoryContext work = AllocSetContextCreate(outer, "batch", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(work);
+		LqUser		user;
+		Datum	   *keys;
+
+		lq_become(&user, p->owner);
+		scan_leads(&scan, p);
+		if (!counted)
+			scan_count(&scan);
+		total = counted ? total : scan.total;
+		counted = true;
+		scan.started = started;
+		scan.last = key;
+		scan.done = done;
+		keys = scan_next(&scan, batch, &count, outer);
+		started = scan.started;
+		key = scan.last;
+		done = scan.done;
+		scan.total = total;
+		if (count > 0)
+			(void) recompute_batch(p, keys, count);
+		lq_return(&user);
+		report_progress(&scan, &last, count == 0 && done > batch);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(work);
+		if (nonatomic)
+			SPI_commit();
+	} while (count > 0);
+	SPI_finish();
+	MemoryContextDelete(outer);
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ * Verify
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Verifier
+{
+	ReturnSetInfo *rsinfo;
+	LqPipeline *pipeline;
+	const char *lead;
+} Verifier;
+
+static void
+differ(Verifier *v, const char *item, const char *stored, const char *replayed)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false, false, stored == NULL, replayed == NULL};
+
+	values[0] = CStringGetTextDatum(v->lead);
+	values[1] = CStringGetTextDatum(item);
+	values[2] = nulls[2] ? (Datum) 0 : CStringGetTextDatum(stored);
+	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(replayed);
+	tuplestore_putvalues(v->rsinfo->setResult, v->rsinfo->setDesc, values, nulls);
+}
+
+static void
+differ_number(Verifier *v, const char *item, double stored, double replayed, double tolerance)
+{
+	if (fabs(stored - replayed) > tolerance)
+		differ(v, item, psprintf("%.17g", stored), psprintf("%.17g", replayed));
+}
+
+static void
+differ_text(Verifier *v, const char *item, const char *stored, const char *replayed)
+{
+	if ((stored == NULL) != (replayed == NULL) ||
+		(stored != NULL && strcmp(stored, replayed) != 0))
+		differ(v, item, stored, replayed);
+}
+
+static char *
+time_text(TimestampTz at)
+{
+	if (at == DT_NOBEGIN || at == DT_NOEND)
+		return NULL;
+	return DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(at)));
+}
+
+/* sum of the absolute worths that make up the score: what rounding scales with */
+static double
+worths(const LqEngine *engine, const LqScore *score)
+{
+	double		sum = 1;
+	ListCell   *lc;
+
+	for (int i = 0; i < score->ndimensions; i++)
+		sum += fabs(score->dimensions[i].base) * Max(1, fabs(score->dimensions[i].weight));
+	foreach(lc, engine->contributions)
+	{
+		LqContribution *row = lfirst(lc);
+
+		if (row->counted)
+			sum += fabs(lq_worth(row->points, row->decay, row->period, row->at, score->as_of));
+	}
+	return sum;
+}
+
+static void
+verify_score(Verifier *v, const LqScore *stored, const LqScore *replayed, double tolerance)
+{
+	double		factor = 1;
+
+	for (int i = 0; i < replayed->ndimensions; i++)
+	{
+		const char *name = replayed->dimensions[i].name;
+		int			other = lq_score_dimension(stored, name);
+
+		factor = Max(factor, fabs(replayed->dimensions[i].weight));
+		if (other < 0)
+			differ(v, name, NULL, "present");
+		else
+			differ_number(v, name,
+						  lq_score_points(stored, other, stored->as_of, false),
+						  lq_score_points(replayed, i, replayed->as_of, false), tolerance);
+	}
+	differ_number(v, "total", lq_score_total(stored, stored->as_of, false),
+				  lq_score_total(replayed, replayed->as_of, false), tolerance * factor);
+}
+
+static void
+verify_history(Verifier *v, LqCases *cases, LqCase *c)
+{
+	List	   *differences = lq_history_differences(cases, c);
+	ListCell   *lc;
+
+	foreach(lc, differences)
+	{
+		LqHistoryDifference *d = lfirst(lc);
+
+		differ(v, "history",
+			   d->stored == NULL ? NULL : psprintf("%s at %s", d->stored, time_text(d->stored_at)),
+			   d->replayed == NULL ? NULL : psprintf("%s at %s", d->replayed, time_text(d->replayed_at)));
+	}
+}
+
+static void
+verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
+{
+	LqLead		stored = c->lead;
+	int			stored_grade;
+	const char *column = c->column;
+
+	v->lead = lq_key_text(cases->pipeline, c->key);
+	stored_grade = lq_model_grade(stored.model, stored.score, stored.score->as_of);
+	lq_case_replay(cases, c, engine, stored.score->as_of);
+	verify_score(v, stored.score, c->lead.score,
+				 1e-9 * worths(engine, c->lead.score));
+	differ_text(v, "scored_at", time_text(stored.score->as_of), time_text(c->lead.score->as_of));
+	differ_text(v, "stage", stored.stage, c->lead.stage);
+	differ_text(v, "grade", stored_grade < 0 ? NULL : lq_grade_name(stored_grade),
+				lq_model_grade(c->lead.model, c->lead.score, c->lead.score->as_of) < 0 ? NULL :
+				lq_grade_name(lq_model_grade(c->lead.model, c->lead.score, c->lead.score->as_of)));
+	differ_text(v, "mark", stored.mark_stage, c->lead.mark_stage);
+	if (c->stored_version != c->lead.model->version)
+		differ(v, "version", psprintf("%d", c->stored_version),
+			   psprintf("%d", c->lead.model->version));
+	if (!cases->pipeline->shadow)
+		differ_text(v, "stage column", lq_stage_of_column(cases->pipeline, column, false),
+					c->lead.stage);
+}
+
+static void
+verify_batch(Verifier *v, Datum *keys, int nkeys)
+{
+	LqCases    *cases = lq_cases_create(v->pipeline, keys, nkeys);
+	LqEngine	engine;
+
+	cases->read_only = true;
+	lq_cases_lock(cases);
+	lq_cases_read(cases);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		/* a lead never touched has nothing to verify */
+		c->replay = c->exists && c->scored;
+		if (c->stored && !c->exists)
+		{
+			v->lead = lq_key_text(v->pipeline, c->key);
+			differ(v, "lead", "scored", NULL);
+		}
+	}
+	lq_events_load(cases, true);
+	lq_run_engine_init(cases, &engine);
+	engine.explaining = true;
+	for (int i = 0; i < cases->count; i++)
+		if (cases->cases[i].replay)
+			verify_case(v, cases, &cases->cases[i], &engine);
+	lq_run_engine_done(cases, &engine);
+	for (int i = 0; i < cases->count; i++)
+		if (cases->cases[i].replay)
+		{
+			v->lead = lq_key_text(v->pipeline, cases->cases[i].key);
+			verify_history(v, cases, &cases->cases[i]);
+		}
+	lq_cases_close(cases);
+}
+
+PG_FUNCTION_INFO_V1(lq_verify);
+
+/*
+ * verify(pipeline text, leads text[]): every difference between what is
+ * stored and what a replay of the same events gives.
+ */
+Datum
+lq_verify(PG_FUNCTION_ARGS)
+{
+	Verifier	v = {0};
+	KeyScan		scan = {0};
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext batch;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	v.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	v.pipeline = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	lq_pipeline_check(v.pipeline);
+	scan.pipeline = v.pipeline;
+	scan.table = lq_side_name(v.pipeline, "qualification");
+	scan.column = "lead";
+	if (!PG_ARGISNULL(1))
+		scan.keys = lq_keys_of_texts(v.pipeline, PG_GETARG_ARRAYTYPE_P(1), &scan.nkeys);
+	batch = AllocSetContextCreate(outer, "lead_qualify verify batch", ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		Datum	   *keys;
+		int			count;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(batch);
+		keys = scan_next(&scan, BATCH_LEADS / 4, &count, outer);
+		if (count == 0)
+			break;
+		verify_batch(&v, keys, count);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(batch);
+	}
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(batch);
+	return (Datum) 0;
+}

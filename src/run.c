@@ -1,0 +1,321 @@
+/*
+ * run.c
+ *		Running the engine over cases: what all shells share.
+ *
+ * A case either goes on from its stored state with its new events, or is
+ * replayed from all its events.  Both end in c->lead and c->moves.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "run.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* what the engine's callback needs */
+typedef struct RunState
+{
+	LqCases    *cases;
+	TupleTableSlot *slot;		/* row of leads */
+} RunState;
+
+/* the lead's columns as known now */
+static RunState *
+run_prepare(LqEngine *engine)
+{
+	RunState   *run = engine->arg;
+
+	if (engine->lead->attributes != NULL)
+		ExecStoreHeapTuple((HeapTuple) engine->lead->attributes, run->slot, false);
+	else
+		ExecStoreAllNullTuple(run->slot);
+	run->cases->guard.engine = engine;
+	return run;
+}
+
+/* LqEngine.holds */
+static bool
+condition_holds(LqEngine *engine, const LqCondition *condition)
+{
+	RunState   *run = run_prepare(engine);
+	LqLead	   *lead = engine->lead;
+	bool		result;
+
+	result = lq_guard_holds(&run->cases->guard, lead->model, condition,
+							run->cases->leads, run->slot);
+	ExecClearTuple(run->slot);
+	return result;
+}
+
+/* value of a text expression over the same, NULL if null */
+char *
+lq_engine_text(LqEngine *engine, const LqCondition *condition)
+{
+	RunState   *run = run_prepare(engine);
+	char	   *result = lq_guard_text(&run->cases->guard, engine->lead->model, condition,
+									   run->cases->leads, run->slot);
+
+	ExecClearTuple(run->slot);
+	return result;
+}
+
+/* an engine whose conditions are evaluated under the cases' guard */
+void
+lq_run_engine_init(LqCases *cases, LqEngine *engine)
+{
+	RunState   *run = palloc(sizeof(RunState));
+
+	memset(engine, 0, sizeof(LqEngine));
+	run->cases = cases;
+	run->slot = MakeSingleTupleTableSlot(RelationGetDescr(cases->leads), &TTSOpsHeapTuple);
+	engine->holds = condition_holds;
+	engine->arg = run;
+	engine->cxt = cases->cxt;
+	engine->history = true;
+	lq_guard_begin(&cases->guard, cases->pipeline->name,
+				   cases->pipeline->time_zone, cases->pipeline->owner);
+}
+
+void
+lq_run_engine_done(LqCases *cases, LqEngine *engine)
+{
+	RunState   *run = engine->arg;
+
+	lq_guard_end(&cases->guard);
+	cases->guard.engine = NULL;
+	ExecDropSingleTupleTableSlot(run->slot);
+	pfree(run);
+}
+
+static int
+event_cmp(const void *a, const void *b)
+{
+	return lq_position_cmp(&((const LqEvent *) a)->pos, &((const LqEvent *) b)->pos);
+}
+
+/* an activity of the future waits for its time */
+static void
+note_due(LqCase *c, TimestampTz at)
+{
+	if (at < c->next_due_at)
+		c->next_due_at = at;
+}
+
+/* ----------------------------------------------------------------
+ * Replay
+ * ----------------------------------------------------------------
+ */
+
+static void
+add_images(LqCases *cases, LqCase *c)
+{
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+
+	if (c->nimages > 0)
+	{
+		c->images_lacking = !lq_image_complete(cases->pipeline, desc,
+											   c->images[c->nimages - 1]);
+		lq_images_fill(c->images, c->nimages, c->current, desc->natts);
+	}
+	for (int i = 1; i < c->nimages; i++)
+	{
+		LqEvent		event = {0};
+
+		event.pos.at = c->images[i]->changed_at;
+		event.pos.kind = LQ_EVENT_ATTRIBUTE;
+		event.attributes = lq_image_tuple(desc, c->images[i]);
+		lq_case_add_event(c, &event);
+	}
+}
+
+/* true if the lead was there at attach */
+static bool
+add_fixed(LqCase *c)
+{
+	bool		attached = false;
+	ListCell   *lc;
+
+	foreach(lc, c->fixed)
+	{
+		LqFixed    *fixed = lfirst(lc);
+		LqEvent		event = {0};
+
+		event.pos.at = fixed->at;
+		event.pos.kind = LQ_EVENT_MANUAL;
+		event.stage = fixed->stage;
+		event.cause = fixed->cause;
+		event.history_id = fixed->id;
+		attached = attached || strcmp(fixed->cause, "attached") == 0;
+		lq_case_add_event(c, &event);
+	}
+	return attached;
+}
+
+/* the event that a lead's life begins with, at the earlier of its creation and its first event */
+static LqEvent
+created_event(LqCases *cases, LqCase *c, bool attached, TimestampTz horizon)
+{
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+	LqEvent		event = {0};
+
+	if (c->lead_since == DT_NOBEGIN)
+		c->lead_since = c->created_at != DT_NOBEGIN ? c->created_at :
+			GetCurrentTimestamp();
+	event.pos.kind = LQ_EVENT_CREATED;
+	event.pos.at = Min(c->lead_since, horizon);
+	if (c->nevents > 0 && c->events[0].pos.at < event.pos.at)
+		event.pos.at = c->events[0].pos.at;
+	if (c->nimages > 0)
+		event.attributes = lq_image_tuple(desc, c->images[0]);
+	else if (c->current != NULL)
+		event.attributes = lq_image_tuple(desc, c->current);
+	event.cause = attached ? "attached" : NULL;
+	event.stage = c->initial != NULL || c->stored ? c->initial :
+		lq_stage_of_column(cases->pipeline, c->column, false);
+	event.model = lq_model_at(cases->pipeline, event.pos.at);
+	return event;
+}
+
+/*
+ * Run all events of a case up to the horizon from nothing.  Events must have
+ * been loaded (lq_events_load).
+ */
+void
+lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
+{
+	bool		attached;
+	int			n = 0;
+	LqEvent		created;
+
+	add_images(cases, c);
+	attached = add_fixed(c);
+	if (c->nevents > 1)
+		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
+
+	c->next_due_at = DT_NOEND;
+	while (n < c->nevents && c->events[n].pos.at <= horizon)
+		n++;
+	if (n < c->nevents)
+		note_due(c, c->events[n].pos.at);
+	created = created_event(cases, c, attached, horizon);
+
+	lq_lead_init(&c->lead, cases->cxt);
+	engine->lead = &c->lead;
+	engine->moves = NIL;
+	engine->contributions = NIL;
+	lq_engine_step(engine, &created);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (c->events[i].model == NULL)
+			c->events[i].model = lq_model_at(cases->pipeline, c->events[i].pos.at);
+		lq_engine_step(engine, &c->events[i]);
+	}
+	c->moves = engine->moves;
+	c->dirty = true;
+}
+
+/* ----------------------------------------------------------------
+ * Going on
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Apply a case's new events to its stored state.  False if that is not
+ * enough and the case must be replayed; its state is then of no use.
+ */
+static bool
+case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
+{
+	if (!c->scored || c->next_due_at <= horizon)
+		return false;
+	if (c->nevents > 1)
+		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
+	engine->lead = &c->lead;
+	engine->moves = NIL;
+	for (int i = 0; i < c->nevents; i++)
+	{
+		LqEvent    *event = &c->events[i];
+
+		if (event->pos.at > horizon)
+		{
+			note_due(c, event->pos.at);
+			continue;
+		}
+		if (event->model == NULL)
+			event->model = lq_model_at(cases->pipeline, event->pos.at);
+		if (lq_position_cmp(&event->pos, &c->lead.score->last) > 0)
+			lq_engine_step(engine, event);
+		else if (!lq_engine_merge(engine, event))
+			return false;
+	}
+	c->moves = engine->moves;
+	c->dirty = true;
+	return true;
+}
+
+static void
+run_continued(LqCases *cases, TimestampTz horizon)
+{
+	LqEngine	engine;
+
+	lq_run_engine_init(cases, &engine);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		if (c->exists && !c->replay)
+			c->replay = !case_continue(cases, c, &engine, horizon);
+	}
+	lq_run_engine_done(cases, &engine);
+}
+
+/* replay the cases whose events are loaded */
+void
+lq_cases_replay(LqCases *cases, TimestampTz horizon)
+{
+	LqEngine	engine;
+
+	lq_run_engine_init(cases, &engine);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		if (c->exists && c->replay)
+			lq_case_replay(cases, c, &engine, horizon);
+	}
+	lq_run_engine_done(cases, &engine);
+}
+
+/*
+ * Store images of replayed leads that had none, and what their newest image
+ * lacks of the columns that are now asked for.
+ */
+void
+lq_cases_keep_images(LqCases *cases, TimestampTz now)
+{
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		if (!c->dirty || !c->replay || c->current == NULL)
+			continue;
+		if (c->nimages == 0)
+			lq_image_store(cases, c, c->current, now);
+		else if (c->images_lacking)
+			lq_image_amend(cases, c, c->current);
+	}
+}
+
+/*
+ * Bring all cases up to the horizon.  The leads are locked and their stored
+ * states read.
+ */
+void
+lq_cases_run(LqCases *cases, TimestampTz horizon)
+{
+	run_continued(cases, horizon);
+	lq_events_load(cases, false);
+	lq_cases_replay(cases, horizon);
+}

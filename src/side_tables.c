@@ -1,0 +1,550 @@
+/*
+ * side_tables.c
+ *		DDL of what attach puts beside the application's tables: side tables,
+ *		their grants and policies, views, triggers, the stage columns.
+ *
+ * Side tables are ordinary tables of the leads owner without foreign keys, so
+ * that they are dumped, replicated and secured with the application and are in
+ * the way of none of its DDL.  A comment on the state table tells whose it is:
+ * by that, attach knows again what detach kept.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/comment.h"
+#include "commands/policy.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "side_tables.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define LQ_POLICY "lead_qualify_visible"
+
+typedef struct SideColumn
+{
+	const char *name;
+	const char *type;			/* as format_type() has it; NULL: of the key */
+	const char *constraint;
+	const char *comment;
+} SideColumn;
+
+static const SideColumn qualification_columns[] = {
+	{"lead", NULL, "NOT NULL PRIMARY KEY", "Key of the lead"},
+	{"score", "lead_qualify.lead_score", NULL, "Score as of scored_at, from which lead_qualify.points() and total() give it for any later time; NULL: not scored yet"},
+	{"total_at_event", "double precision", NULL, "Total score at scored_at"},
+	{"engagement_at_event", "double precision", NULL, "Engagement at scored_at"},
+	{"fit_at_event", "double precision", NULL, "Fit at scored_at"},
+	{"scored_at", "timestamp with time zone", NULL, "Time of the newest event that the score contains"},
+	{"stage", "text", NULL, "Stage the lead is in"},
+	{"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
+	{"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
+	{"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
+	{"mark_stage", "text", NULL, "Furthest stage that was left behind"},
+	{"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
+	{"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
+	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
+	{"version", "integer", NULL, "Version of the configuration the score was computed under"},
+};
+
+static const SideColumn history_columns[] = {
+	{"id", "bigint", "GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "Number of the row"},
+	{"lead", NULL, "NOT NULL", "Key of the lead"},
+	{"cycle", "integer", "NOT NULL DEFAULT 1", "Cycle of the lead the move belongs to"},
+	{"stage", "text", NULL, "Stage entered"},
+	{"from_stage", "text", NULL, "Stage left, NULL at the beginning"},
+	{"entered_at", "timestamp with time zone", NULL, "Time of the event that moved the lead; NULL: before the pipeline was attached"},
+	{"left_at", "timestamp with time zone", NULL, "When the lead left the stage, NULL while it is there"},
+	{"cause", "text", NULL, "Kind of the event that moved the lead"},
+	{"gate", "text", NULL, "Gate by which the lead came"},
+	{"reason", "text", NULL, "Reason given for a manual move"},
+	{"note", "text", NULL, "Note given for a manual move"},
+	{"origin", "text", NULL, "How the row came about: live, backfill, import or recompute"},
+	{"total", "double precision", NULL, "Total score at the move"},
+	{"engagement", "double precision", NULL, "Engagement at the move"},
+	{"fit", "double precision", NULL, "Fit at the move"},
+	{"version", "integer", NULL, "Version of the configuration in force at the move"},
+	{"moved_by", "text", NULL, "Who moved the lead by hand"},
+	{"recorded_at", "timestamp with time zone", NULL, "Time of the transaction that wrote the row"},
+	{"txid", "xid8", NULL, "Transaction that wrote the row"},
+	{"superseded_at", "timestamp with time zone", NULL, "When a replay found that the move did not happen, NULL: it stands"},
+};
+
+static const SideColumn attributes_columns[] = {
+	{"lead", NULL, "NOT NULL", "Key of the lead"},
+	{"changed_at", "timestamp with time zone", "NOT NULL", "Since when the lead's columns have these values"},
+	{"values", "jsonb", NULL, "Columns of the lead that published conditions name"},
+};
+
+static const struct SideTable
+{
+	const char *suffix;
+	const SideColumn *columns;
+	int			ncolumns;
+	const char *constraint;		/* after the columns */
+	int			fillfactor;
+	const char *comment;		/* NULL: the mark */
+}			side_tables[] =
+{
+	/* a score is updated in place at each activity: leave room for it */
+	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, NULL},
+	{"stage_history", history_columns, lengthof(history_columns), NULL, 90,
+	"Stages each lead was in"},
+	{"attributes", attributes_columns, lengthof(attributes_columns),
+	"PRIMARY KEY (lead, changed_at)", 100, "What the leads' columns were when"},
+};
+
+static const char *const views[] = {"scored"};
+
+/* columns of <leads>_scored, in order */
+static const char *const scored_columns[][2] = {
+	{"lead", "Key of the lead"},
+	{"total", "Total score now"},
+	{"engagement", "Engagement now"},
+	{"fit", "Fit now"},
+	{"grade", "Grade: the band that fit is in now"},
+	{"label", "Grade and engagement band, such as A1"},
+	{"stage", "Stage the lead is in"},
+	{"stage_position", "Position of the stage, for ORDER BY"},
+	{"days_in_stage", "Days since the lead entered the stage; NULL: unknown"},
+};
+
+/* ----------------------------------------------------------------
+ * Names
+ * ----------------------------------------------------------------
+ */
+
+static char *
+side_name(const char *schema, const char *prefix, const char *suffix)
+{
+	char	   *name = psprintf("%s_%s", prefix, suffix);
+
+	return pstrdup(quote_qualified_identifier(schema, name));
+}
+
+static Oid
+side_relid(const char *schema, const char *prefix, const char *suffix)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+
+	return OidIsValid(namespace) ?
+		get_relname_relid(psprintf("%s_%s", prefix, suffix), namespace) : InvalidOid;
+}
+
+/* comment of the state table */
+static char *
+state_mark(const char *pipeline, bool shadow)
+{
+	return psprintf(shadow ? "State of each lead in pipeline \"%s\" of lead_qualify (shadow)" :
+					"State of each lead in pipeline \"%s\" of lead_qualify", pipeline);
+}
+
+/* comment of a column that attach added to the leads table */
+static char *
+column_mark(const char *pipeline)
+{
+	return psprintf("Written by pipeline \"%s\" of lead_qualify", pipeline);
+}
+
+/* is the table there, with a mark of this pipeline? */
+static bool
+is_kept(const LqTarget *target, const char *prefix, bool *shadow)
+{
+	Oid			relid = side_relid(target->schema, prefix, "qualification");
+	char	   *comment = OidIsValid(relid) ?
+		GetComment(relid, RelationRelationId, 0) : NULL;
+
+	if (comment == NULL)
+		return false;
+	*shadow = strcmp(comment, state_mark(target->pipeline, true)) == 0;
+	return *shadow || strcmp(comment, state_mark(target->pipeline, false)) == 0;
+}
+
+/*
+ * The prefix of the side tables: the leads table's name, with the pipeline's
+ * after it if the leads have a pipeline already; cut so that all names fit.
+ * Tables that detach kept for this pipeline decide where they are.
+ */
+char *
+lq_prefix_choose(const LqTarget *target, bool second)
+{
+	int			room = LQ_PREFIX_MAX - 1 - strlen(target->pipeline);
+	char	   *alone = pnstrdup(target->table,
+								 pg_mbcliplen(target->table, strlen(target->table),
+											  LQ_PREFIX_MAX));
+	char	   *both = psprintf("%.*s_%s",
+								pg_mbcliplen(target->table, strlen(target->table), room),
+								target->table, target->pipeline);
+	bool		shadow;
+
+	if (second || is_kept(target, both, &shadow))
+		return both;
+	return alone;
+}
+
+/* ----------------------------------------------------------------
+ * Tables
+ * ----------------------------------------------------------------
+ */
+
+static bool
+is_side_table(const LqTarget *target, Oid relid, const struct SideTable *table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relkind == RELKIND_RELATION && form->relowner == target->owner;
+	for (int i = 0; i < table->ncolumns && result; i++)
+	{
+		const SideColumn *column = &table->columns[i];
+		AttrNumber	attnum = get_attnum(relid, column->name);
+		Oid			type = attnum == InvalidAttrNumber ? InvalidOid :
+			get_atttype(relid, attnum);
+
+		if (!OidIsValid(type))
+			result = false;
+		else if (column->type == NULL)
+			result = type == target->key_type;
+		else
+			result = strcmp(format_type_be(type), column->type) == 0;
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Are our names free, or what detach kept?  A name that is neither is an
+ * error.
+ */
+static bool
+check_names(const LqTarget *target, bool *shadow)
+{
+	bool		kept = is_kept(target, target->prefix, shadow);
+
+	for (int i = 0; i < lengthof(side_tables) + lengthof(views); i++)
+	{
+		bool		is_view = i >= lengthof(side_tables);
+		const char *suffix = is_view ? views[i - lengthof(side_tables)] :
+			side_tables[i].suffix;
+		Oid			relid = side_relid(target->schema, target->prefix, suffix);
+
+		if (!OidIsValid(relid) ||
+			(kept && !is_view && is_side_table(target, relid, &side_tables[i])))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation %s already exists",
+						side_name(target->schema, target->prefix, suffix)),
+				 errdetail("Pipeline \"%s\" needs this name, and the relation is not what detach() of this pipeline kept.",
+						   target->pipeline),
+				 errhint("Rename or drop it.")));
+	}
+	return kept;
+}
+
+static void
+create_table(const LqTarget *target, const struct SideTable *table)
+{
+	char	   *name = side_name(target->schema, target->prefix, table->suffix);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	lq_append(&buf, "CREATE TABLE %s (", name);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		const SideColumn *column = &table->columns[i];
+
+		lq_append(&buf, "%s%I %s %s", i > 0 ? ", " : "", column->name,
+				  column->type ? column->type : target->key_type_sql,
+				  column->constraint ? column->constraint : "");
+	}
+	if (table->constraint)
+		lq_append(&buf, ", %s", table->constraint);
+	lq_append(&buf, ") WITH (fillfactor = %d)", table->fillfactor);
+	lq_run("%s", buf.data);
+	for (int i = 0; i < table->ncolumns; i++)
+		lq_run("COMMENT ON COLUMN %s.%I IS %L", name, table->columns[i].name,
+			   table->columns[i].comment);
+	if (table->columns == history_columns)
+		lq_run("CREATE INDEX ON %s (lead)", name);
+	if (GetUserId() != target->owner)
+		lq_run("ALTER TABLE %s OWNER TO %I", name,
+			   GetUserNameFromId(target->owner, false));
+}
+
+/* who may read the leads may read what stands beside them */
+static void
+copy_grants(const LqTarget *target, const char *name)
+{
+	uint64		n = lq_run("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC'"
+						   " ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,"
+						   " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END"
+						   " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS a"
+						   " WHERE c.oid = %s AND a.privilege_type = 'SELECT'"
+						   " AND a.grantee <> c.relowner ORDER BY a.grantee",
+						   psprintf("%u", target->leads));
+	char	  **grantees = palloc(n * sizeof(char *));
+	char	  **options = palloc(n * sizeof(char *));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		grantees[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		options[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+	}
+	for (uint64 i = 0; i < n; i++)
+		lq_run("GRANT SELECT ON %s TO %s%s", name, grantees[i], options[i]);
+}
+
+/* a row is visible when its lead is; the owner passes by */
+static void
+create_policy(const LqTarget *target, const char *suffix)
+{
+	Oid			relid = side_relid(target->schema, target->prefix, suffix);
+	char	   *name = side_name(target->schema, target->prefix, suffix);
+
+	lq_run("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", name);
+	if (!OidIsValid(get_relation_policy_oid(relid, LQ_POLICY, true)))
+		lq_run("CREATE POLICY " LQ_POLICY " ON %s FOR SELECT"
+			   " USING (EXISTS (SELECT FROM %s AS l WHERE l.%I = %I.lead))",
+			   name, target->name, target->lead_key,
+			   psprintf("%s_%s", target->prefix, suffix));
+}
+
+/*
+ * Create the side tables, or take up what detach kept; fills in taken_up and
+ * kept_shadow.
+ */
+void
+lq_side_tables_create(LqTarget *target)
+{
+	target->taken_up = check_names(target, &target->kept_shadow);
+	for (int i = 0; i < lengthof(side_tables); i++)
+	{
+		const struct SideTable *table = &side_tables[i];
+		char	   *name = side_name(target->schema, target->prefix, table->suffix);
+
+		if (!OidIsValid(side_relid(target->schema, target->prefix, table->suffix)))
+			create_table(target, table);
+		lq_run("COMMENT ON TABLE %s IS %L", name,
+			   table->comment ? table->comment : state_mark(target->pipeline, false));
+		copy_grants(target, name);
+		if (target->row_security)
+			create_policy(target, table->suffix);
+	}
+}
+
+void
+lq_side_tables_drop(const char *schema, const char *prefix)
+{
+	for (int i = 0; i < lengthof(side_tables); i++)
+		if (OidIsValid(side_relid(schema, prefix, side_tables[i].suffix)))
+			lq_run("DROP TABLE %s", side_name(schema, prefix, side_tables[i].suffix));
+}
+
+/* leave a mark by which attach knows the tables again */
+void
+lq_side_tables_keep(const char *schema, const char *prefix,
+					const char *pipeline, bool shadow)
+{
+	if (OidIsValid(side_relid(schema, prefix, "qualification")))
+		lq_run("COMMENT ON TABLE %s IS %L", side_name(schema, prefix, "qualification"),
+			   state_mark(pipeline, shadow));
+}
+
+/* ----------------------------------------------------------------
+ * Views
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * They name no column of the application's tables: a view would forbid to
+ * change its type or to drop it.  A score knows no time before its newest
+ * event, which may be a moment after the transaction's now().
+ */
+void
+lq_views_create(const LqTarget *target)
+{
+	char	   *name = side_name(target->schema, target->prefix, "scored");
+
+	lq_run("CREATE VIEW %s WITH (security_invoker = true) AS"
+		   " SELECT s.lead, s.total, s.engagement, s.fit, s.grade,"
+		   " NULLIF(pg_catalog.concat(s.grade, lead_qualify.band_label(%L, 'engagement', s.engagement)), '') AS label,"
+		   " s.stage, lead_qualify.stage_position(%L, s.stage) AS stage_position,"
+		   " CAST(EXTRACT(epoch FROM pg_catalog.now() - h.entered_at) / 86400 AS double precision) AS days_in_stage"
+		   " FROM (SELECT q.lead, q.stage,"
+		   " lead_qualify.total(q.score, t.at) AS total,"
+		   " lead_qualify.points(q.score, 'engagement', t.at) AS engagement,"
+		   " lead_qualify.points(q.score, 'fit', t.at) AS fit,"
+		   " CAST(lead_qualify.band_label(%L, 'fit', lead_qualify.points(q.score, 'fit', t.at))"
+		   " AS lead_qualify.lead_grade) AS grade FROM %s AS q,"
+		   " LATERAL (SELECT GREATEST(pg_catalog.now(), q.scored_at) AS at) AS t) AS s"
+		   " LEFT JOIN %s AS h ON h.lead = s.lead AND h.left_at IS NULL AND h.superseded_at IS NULL",
+		   name, target->pipeline, target->pipeline, target->pipeline,
+		   side_name(target->schema, target->prefix, "qualification"),
+		   side_name(target->schema, target->prefix, "stage_history"));
+	lq_run("COMMENT ON VIEW %s IS %L", name,
+		   psprintf("Leads of pipeline \"%s\" with score and stage, as of now", target->pipeline));
+	for (int i = 0; i < lengthof(scored_columns); i++)
+		lq_run("COMMENT ON COLUMN %s.%I IS %L", name, scored_columns[i][0],
+			   scored_columns[i][1]);
+	if (GetUserId() != target->owner)
+		lq_run("ALTER VIEW %s OWNER TO %I", name,
+			   GetUserNameFromId(target->owner, false));
+	copy_grants(target, name);
+}
+
+void
+lq_views_drop(const char *schema, const char *prefix)
+{
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		Oid			relid = side_relid(schema, prefix, views[i]);
+
+		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
+			lq_run("DROP VIEW %s", side_name(schema, prefix, views[i]));
+	}
+}
+
+/* ----------------------------------------------------------------
+ * Triggers
+ * ----------------------------------------------------------------
+ */
+
+/* before and after are what stands before and after the table's name */
+static void
+create_trigger(const char *pipeline, const char *event, const char *kind,
+			   const char *table, const char *before, const char *after,
+			   const char *call)
+{
+	lq_run("CREATE %s %I %s ON %s %s EXECUTE FUNCTION %s", kind,
+		   psprintf("lead_qualify_%s_%s", pipeline, event),
+		   before, table, after, call);
+}
+
+/*
+ * Logical replication applies changes as a replica, where only such triggers
+ * fire.
+ */
+static void
+enable_always(const char *pipeline, const char *table, const char *const *events)
+{
+	for (int i = 0; events[i] != NULL; i++)
+		lq_run("ALTER TABLE %s ENABLE ALWAYS TRIGGER %I", table,
+			   psprintf("lead_qualify_%s_%s", pipeline, events[i]));
+}
+
+#define EACH_ROW "FOR EACH ROW"
+#define EACH_STATEMENT "FOR EACH STATEMENT"
+#define NEW_ROWS "REFERENCING NEW TABLE AS lead_qualify_new " EACH_STATEMENT
+#define OLD_ROWS "REFERENCING OLD TABLE AS lead_qualify_old " EACH_STATEMENT
+#define BOTH_ROWS "REFERENCING OLD TABLE AS lead_qualify_old NEW TABLE AS lead_qualify_new " EACH_STATEMENT
+
+void
+lq_activity_triggers_create(const LqTarget *target,
+							const LqActivityTable *activities)
+{
+	static const char *const row_events[] = {"change", "truncate", NULL};
+	const char *pipeline = target->pipeline;
+	const char *table = activities->name;
+	char	   *number = psprintf("%d", activities->number);
+	char	   *call = lq_format("lead_qualify.activity_changed(%L, %L)", pipeline, number);
+
+	if (strcmp(activities->fire, "statement") == 0)
+	{
+		create_trigger(pipeline, "insert", "TRIGGER", table, "AFTER INSERT", NEW_ROWS, call);
+		create_trigger(pipeline, "update", "TRIGGER", table, "AFTER UPDATE", BOTH_ROWS, call);
+		create_trigger(pipeline, "delete", "TRIGGER", table, "AFTER DELETE", OLD_ROWS, call);
+	}
+	else
+		create_trigger(pipeline, "change", "TRIGGER", table,
+					   "AFTER INSERT OR UPDATE OR DELETE", EACH_ROW, call);
+	if (strcmp(activities->fire, "deferred") == 0)
+		create_trigger(pipeline, "deferred", "CONSTRAINT TRIGGER", table,
+					   "AFTER INSERT OR UPDATE OR DELETE",
+					   "DEFERRABLE INITIALLY DEFERRED " EACH_ROW,
+					   lq_format("lead_qualify.activity_changed(%L, %L, 'flush')",
+								 pipeline, number));
+	create_trigger(pipeline, "truncate", "TRIGGER", table, "AFTER TRUNCATE",
+				   EACH_STATEMENT, call);
+	if (strcmp(activities->fire, "row") == 0)
+		enable_always(pipeline, table, row_events);
+}
+
+/*
+ * Updates of leads are compared row by row: with transition tables each
+ * update would copy every wide row.
+ */
+void
+lq_leads_triggers_create(const LqTarget *target)
+{
+	static const char *const events[] = {"insert", "update", "delete", "truncate", NULL};
+	const char *pipeline = target->pipeline;
+	const char *table = target->name;
+	bool		row = strcmp(target->fire, "row") == 0;
+	char	   *call = lq_format("lead_qualify.lead_changed(%L)", pipeline);
+
+	create_trigger(pipeline, "insert", "TRIGGER", table, "AFTER INSERT",
+				   row ? EACH_ROW : NEW_ROWS, call);
+	create_trigger(pipeline, "update", "TRIGGER", table, "AFTER UPDATE", EACH_ROW, call);
+	create_trigger(pipeline, "delete", "TRIGGER", table, "AFTER DELETE", EACH_ROW, call);
+	create_trigger(pipeline, "truncate", "TRIGGER", table, "AFTER TRUNCATE",
+				   EACH_STATEMENT, call);
+	if (row)
+		enable_always(pipeline, table, events);
+}
+
+/* ----------------------------------------------------------------
+ * The stage columns
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A constant default is stored in the catalog and needs no rewrite: the table
+ * is locked for a moment only.
+ */
+void
+lq_stage_columns_add(const LqTarget *target)
+{
+	StringInfoData buf;
+	const char *first = target->first->stored ? target->first->stored :
+		target->first->stage;
+
+	if (target->stage_existed && !target->changed_missing)
+		return;
+	initStringInfo(&buf);
+	lq_append(&buf, "ALTER TABLE %s", target->name);
+	if (target->stage_missing)
+		lq_append(&buf, " ADD COLUMN %I text DEFAULT %L", target->stage_column, first);
+	else if (!target->stage_existed)
+		lq_append(&buf, " ALTER COLUMN %I SET DEFAULT %L", target->stage_column, first);
+	if (target->changed_missing)
+		lq_append(&buf, "%s ADD COLUMN %I timestamp with time zone",
+				  target->stage_existed ? "" : ",", target->changed_column);
+	lq_run("%s", buf.data);
+	if (target->stage_missing)
+		lq_run("COMMENT ON COLUMN %s.%I IS %L", target->name, target->stage_column,
+			   column_mark(target->pipeline));
+	if (target->changed_missing)
+		lq_run("COMMENT ON COLUMN %s.%I IS %L", target->name, target->changed_column,
+			   column_mark(target->pipeline));
+}
+
+/* did attach add the column? */
+bool
+lq_stage_column_is_ours(Oid leads, const char *column, const char *pipeline)
+{
+	AttrNumber	attnum = get_attnum(leads, column);
+	char	   *comment = attnum == InvalidAttrNumber ? NULL :
+		GetComment(leads, RelationRelationId, attnum);
+
+	return comment != NULL && strcmp(comment, column_mark(pipeline)) == 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * sql.h
+ *		Running SQL text from C.
+ */
+#ifndef LQ_SQL_H
+#define LQ_SQL_H
+
+#include "executor/spi.h"
+
+/*
+ * Append to buf: %s as it is, %I as an identifier, %L as a literal (NULL
+ * pointer: NULL), %d int, %% a percent sign.
+ */
+extern void lq_append(StringInfo buf, const char *fmt,...);
+extern char *lq_format(const char *fmt,...);
+/* run a formatted statement; SPI must be connected; returns rows processed */
+extern uint64 lq_run(const char *fmt,...);
+/* first column of the first row as text (palloc'd in the SPI context), NULL if none or null */
+extern char *lq_run_text(const char *fmt,...);
+
+/* switch to another user for the statements in between */
+typedef struct LqUser
+{
+	Oid			userid;
+	int			context;
+	int			guc_level;
+} LqUser;
+extern void lq_become(LqUser *saved, Oid userid);	/* also search_path = pg_catalog, pg_temp */
+extern void lq_return(const LqUser *saved);
+
+/* set a run-time parameter until the end of the current GUC nest level */
+extern void lq_set_option(const char *name, const char *value);
+/* search_path = pg_catalog, pg_temp, until then */
+extern void lq_set_safe_path(void);
+
+/* schema and owner of the extension */
+extern Oid	lq_schema(void);
+extern Oid	lq_extension_owner(void);
+
+#endif

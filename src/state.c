@@ -1,0 +1,835 @@
+/*
+ * state.c
+ *		A lead's row, stored state and stage column: lock, read, write.
+ *
+ * Every statement names its tables with schema and takes the leads' keys as
+ * an array, so that it means the same under any search_path and stays on the
+ * leads' shard.  Plans are kept with the pipeline and freed with it.  Lock
+ * order: leads rows in key order, then their side rows, then history.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lead_grade.h"
+#include "lib/stringinfo.h"
+#include "sql.h"
+#include "state.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* ----------------------------------------------------------------
+ * Cases
+ * ----------------------------------------------------------------
+ */
+
+static int
+key_qsort(const void *a, const void *b, void *arg)
+{
+	return lq_key_cmp(arg, *(const Datum *) a, *(const Datum *) b);
+}
+
+/* one case for each different key, in key order; opens the leads table */
+LqCases *
+lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
+{
+	LqCases    *cases = palloc0(sizeof(LqCases));
+	Datum	   *sorted = palloc(Max(1, nkeys) * sizeof(Datum));
+
+	memcpy(sorted, keys, nkeys * sizeof(Datum));
+	if (nkeys > 1)
+		qsort_arg(sorted, nkeys, sizeof(Datum), key_qsort, pipeline);
+	cases->pipeline = pipeline;
+	cases->cxt = CurrentMemoryContext;
+	cases->origin = "live";
+	cases->leads = table_open(pipeline->leads, AccessShareLock);
+	cases->cases = MemoryContextAllocHuge(CurrentMemoryContext,
+										  Max(1, nkeys) * sizeof(LqCase));
+	for (int i = 0; i < nkeys; i++)
+	{
+		LqCase	   *c = &cases->cases[cases->count];
+
+		if (cases->count > 0 && lq_key_cmp(pipeline, c[-1].key, sorted[i]) == 0)
+			continue;
+		memset(c, 0, sizeof(LqCase));
+		c->key = sorted[i];
+		c->created_at = DT_NOBEGIN;
+		c->lead_since = DT_NOBEGIN;
+		c->next_due_at = DT_NOEND;
+		cases->count++;
+	}
+	pfree(sorted);
+	return cases;
+}
+
+void
+lq_cases_close(LqCases *cases)
+{
+	table_close(cases->leads, NoLock);
+}
+
+LqCase *
+lq_case_find(LqCases *cases, Datum key)
+{
+	int			low = 0,
+				high = cases->count - 1;
+
+	while (low <= high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			cmp = lq_key_cmp(cases->pipeline, key, cases->cases[middle].key);
+
+		if (cmp == 0)
+			return &cases->cases[middle];
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void
+lq_case_add_event(LqCase *c, const LqEvent *event)
+{
+	if (c->nevents == c->maxevents)
+	{
+		c->maxevents = Max(4, c->maxevents * 2);
+		c->events = c->events == NULL ? palloc(c->maxevents * sizeof(LqEvent)) :
+			repalloc_huge(c->events, c->maxevents * sizeof(LqEvent));
+	}
+	c->events[c->nevents++] = *event;
+}
+
+/* array of the keys of the wanted cases; NULL if there is none */
+ArrayType *
+lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *))
+{
+	LqPipeline *pipeline = cases->pipeline;
+	Datum	   *keys = palloc(Max(1, cases->count) * sizeof(Datum));
+	int			n = 0;
+	int16		len;
+	bool		byval;
+	char		align;
+
+	for (int i = 0; i < cases->count; i++)
+		if (wanted == NULL || wanted(&cases->cases[i]))
+			keys[n++] = cases->cases[i].key;
+	if (n == 0)
+		return NULL;
+	get_typlenbyvalalign(pipeline->key_type, &len, &byval, &align);
+	return construct_array(keys, n, pipeline->key_type, pipeline->key_len,
+						   pipeline->key_byval, align);
+}
+
+/* ----------------------------------------------------------------
+ * Stage column
+ * ----------------------------------------------------------------
+ */
+
+static const LqModel *
+newest_model(LqPipeline *pipeline)
+{
+	if (pipeline->nversions == 0)
+		return NULL;
+	return lq_model_numbered(pipeline,
+							 pipeline->versions[pipeline->nversions - 1].number);
+}
+
+/*
+ * The stage that a value of the stage column spells; NULL for NULL.  strict:
+ * an unknown one is an error that lists the stages, else NULL.
+ */
+const char *
+lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict)
+{
+	const LqModel *model = newest_model(pipeline);
+	StringInfoData known;
+
+	if (value == NULL || model == NULL)
+		return NULL;
+	for (int i = 0; i < model->nstages; i++)
+		if (strcmp(model->stages[i].stored_as, value) == 0)
+			return model->stages[i].name;
+	if (!strict)
+		return NULL;
+	initStringInfo(&known);
+	for (int i = 0; i < model->nstages; i++)
+		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", model->stages[i].stored_as);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is not a stage of pipeline \"%s\"", value, pipeline->name),
+			 errhint("Column \"%s\" takes one of: %s.", pipeline->stage_column, known.data)));
+	return NULL;
+}
+
+/* the first stage on the path */
+const char *
+lq_first_stage(LqPipeline *pipeline)
+{
+	const LqModel *model = newest_model(pipeline);
+
+	for (int i = 0; i < model->nstages; i++)
+		if (LQ_ON_PATH(model->stages[i].kind))
+			return model->stages[i].name;
+	return NULL;
+}
+
+const char *
+lq_column_of_stage(LqPipeline *pipeline, const char *stage)
+{
+	const LqModel *model = newest_model(pipeline);
+	int			i = lq_model_stage(model, stage);
+
+	return i < 0 ? stage : model->stages[i].stored_as;
+}
+
+/* ----------------------------------------------------------------
+ * Plans
+ * ----------------------------------------------------------------
+ */
+
+struct LqStatePlans
+{
+	SPIPlanPtr	plans[LQ_PLAN_COUNT];
+	MemoryContextCallback callback;
+};
+
+static void
+plans_free(void *arg)
+{
+	struct LqStatePlans *plans = arg;
+
+	for (int i = 0; i < LQ_PLAN_COUNT; i++)
+		if (plans->plans[i] != NULL)
+			SPI_freeplan(plans->plans[i]);
+}
+
+/*
+ * Keep a plan; always generic, because a custom plan for an array parameter
+ * costs more than the statement.
+ */
+SPIPlanPtr
+lq_plan_keep(const char *query, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(query, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", query,
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+SPIPlanPtr *
+lq_plan_slot(LqPipeline *p, LqPlan which)
+{
+	if (p->plans == NULL)
+	{
+		p->plans = MemoryContextAllocZero(p->cxt, sizeof(struct LqStatePlans));
+		p->plans->callback.func = plans_free;
+		p->plans->callback.arg = p->plans;
+		MemoryContextRegisterResetCallback(p->cxt, &p->plans->callback);
+	}
+	return &p->plans->plans[which];
+}
+
+/* SQL of the lead's creation time as timestamptz */
+static void
+append_created_at(StringInfo buf, LqPipeline *p)
+{
+	AttrNumber	attnum = p->created_at == NULL ? InvalidAttrNumber :
+		get_attnum(p->leads, p->created_at);
+	Oid			type;
+
+	if (attnum == InvalidAttrNumber)
+	{
+		appendStringInfoString(buf, "NULL::pg_catalog.timestamptz");
+		return;
+	}
+	type = get_atttype(p->leads, attnum);
+	if (type == TIMESTAMPTZOID)
+		lq_append(buf, "l.%I", p->created_at);
+	else
+		lq_append(buf, "pg_catalog.timezone(%L, l.%I::pg_catalog.\"timestamp\")",
+				  p->time_zone, p->created_at);
+}
+
+static SPIPlanPtr
+plan_leads(LqPipeline *p, LqPlan which)
+{
+	SPIPlanPtr *slot = lq_plan_slot(p, which);
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (*slot != NULL)
+		return *slot;
+	initStringInfo(&buf);
+	lq_append(&buf, "SELECT l.%I, l.%I::pg_catalog.text, ", p->lead_key, p->stage_column);
+	append_created_at(&buf, p);
+	foreach(lc, p->lead_columns)
+	{
+		if (get_attnum(p->leads, lfirst(lc)) != InvalidAttrNumber)
+			lq_append(&buf, ", l.%I", lfirst(lc));
+	}
+	lq_append(&buf, " FROM %s l WHERE l.%I = ANY($1) ORDER BY l.%I%s",
+			  lq_leads_name(p), p->lead_key, p->lead_key,
+			  which == LQ_PLAN_LOCK ? " FOR NO KEY UPDATE" : "");
+	*slot = lq_plan_keep(buf.data, 1, &p->key_array);
+	return *slot;
+}
+
+static SPIPlanPtr
+plan_read(LqPipeline *p)
+{
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_READ);
+
+	if (*slot == NULL)
+		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
+									   "q.next_due_at, q.attributes_at, q.lead_since, q.version "
+									   "FROM %s q WHERE q.lead = ANY($1)",
+									   lq_side_name(p, "qualification")),
+							 1, &p->key_array);
+	return *slot;
+}
+
+static SPIPlanPtr
+plan_images(LqPipeline *p)
+{
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGES);
+
+	if (*slot == NULL)
+		*slot = lq_plan_keep(lq_format("SELECT a.lead, a.changed_at, a.\"values\" FROM %s a "
+									   "WHERE a.lead = ANY($1) ORDER BY a.lead, a.changed_at",
+									   lq_side_name(p, "attributes")),
+							 1, &p->key_array);
+	return *slot;
+}
+
+/* ----------------------------------------------------------------
+ * Reading
+ * ----------------------------------------------------------------
+ */
+
+static Datum
+column_of(int row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+static TimestampTz
+time_of(int row, int column, TimestampTz otherwise)
+{
+	bool		isnull;
+	Datum		value = column_of(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+static char *
+text_of(int row, int column, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		value = column_of(row, column, &isnull);
+
+	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
+}
+
+static void
+execute(SPIPlanPtr plan, Datum *values, bool read_only)
+{
+	int			code = SPI_execute_plan(plan, values, NULL, read_only, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not run a statement of lead_qualify: %s",
+			 SPI_result_code_string(code));
+}
+
+/* the image in a row of plan_leads: columns from the fourth on */
+static LqImage *
+current_image(LqCases *cases, int row, MemoryContext cxt)
+{
+	LqPipeline *p = cases->pipeline;
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	LqImage    *image = lq_image_create(p, desc);
+	int			column = 4;
+	ListCell   *lc;
+
+	foreach(lc, p->lead_columns)
+	{
+		AttrNumber	attnum = get_attnum(p->leads, lfirst(lc));
+		Form_pg_attribute att;
+		Datum		value;
+		bool		isnull;
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		att = TupleDescAttr(desc, attnum - 1);
+		value = column_of(row, column++, &isnull);
+		image->known[attnum - 1] = true;
+		image->nulls[attnum - 1] = isnull;
+		if (!isnull)
+			image->values[attnum - 1] = datumCopy(value, att->attbyval, att->attlen);
+	}
+	MemoryContextSwitchTo(old);
+	return image;
+}
+
+/*
+ * Read the leads rows and lock them in key order, unless read_only.  Cases whose lead
+ * does not exist keep exists = false.
+ */
+void
+lq_cases_lock(LqCases *cases)
+{
+	bool		lock = !cases->read_only;
+	LqPipeline *p = cases->pipeline;
+	MemoryContext cxt = CurrentMemoryContext;
+	Datum		values[1];
+
+	if (cases->count == 0)
+		return;
+	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
+	SPI_connect();
+	execute(plan_leads(p, lock ? LQ_PLAN_LOCK : LQ_PLAN_LOOK), values, !lock);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
+
+		if (c == NULL)
+			continue;
+		c->exists = true;
+		c->column = text_of(i, 2, cxt);
+		c->created_at = time_of(i, 3, DT_NOBEGIN);
+		if (TIMESTAMP_NOT_FINITE(c->created_at))
+			c->created_at = DT_NOBEGIN;
+		if (p->lead_columns != NIL)
+			c->current = current_image(cases, i, cxt);
+	}
+	SPI_finish();
+}
+
+static void
+read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		value = column_of(row, 2, &isnull);
+	Datum		number;
+
+	c->stored = true;
+	c->lead.stage = c->stored_stage = text_of(row, 3, cxt);
+	c->lead.cycle = DatumGetInt32(column_of(row, 4, &isnull));
+	c->lead.mark_stage = text_of(row, 5, cxt);
+	c->next_due_at = time_of(row, 6, DT_NOEND);
+	c->lead.attributes_at = time_of(row, 7, DT_NOBEGIN);
+	c->lead_since = time_of(row, 8, DT_NOBEGIN);
+	number = column_of(row, 9, &isnull);
+	c->stored_version = isnull ? 0 : DatumGetInt32(number);
+	if (!isnull)
+		c->lead.model = lq_model_numbered(cases->pipeline, c->stored_version);
+	(void) column_of(row, 2, &isnull);
+	if (!isnull && c->lead.model != NULL)
+	{
+		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
+		const char *problem;
+
+		c->packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(packed), false, -1));
+		c->lead.score = lq_score_unpack(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
+										cxt, &problem);
+		/* a score that cannot be read is computed anew */
+		c->scored = c->lead.score != NULL;
+	}
+	if (c->scored && c->current != NULL)
+		c->lead.attributes = lq_image_tuple(RelationGetDescr(cases->leads), c->current);
+}
+
+/* read the stored states, under the locks taken by lq_cases_lock() */
+void
+lq_cases_read(LqCases *cases)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	Datum		values[1];
+
+	if (cases->count == 0)
+		return;
+	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
+	SPI_connect();
+	execute(plan_read(cases->pipeline), values, cases->read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		if (c != NULL)
+			read_state(cases, c, i, cxt);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+/* stored images of the replayed cases, completed */
+static bool
+is_replayed(const LqCase *c)
+{
+	return c->exists && c->replay;
+}
+
+void
+lq_cases_read_images(LqCases *cases)
+{
+	LqPipeline *p = cases->pipeline;
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+	MemoryContext cxt = CurrentMemoryContext;
+	ArrayType  *keys = lq_key_array(cases, is_replayed);
+	Datum		values[1];
+
+	if (p->lead_columns == NIL || keys == NULL)
+		return;
+	values[0] = PointerGetDatum(keys);
+	SPI_connect();
+	execute(plan_images(p), values, cases->read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
+		Datum		json = column_of(i, 3, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+		LqImage    *image;
+
+		if (c != NULL)
+		{
+			image = lq_image_create(p, desc);
+			image->changed_at = time_of(i, 2, DT_NOBEGIN);
+			lq_image_read(p, desc, json, image);
+			c->images = c->nimages == 0 ? palloc(sizeof(LqImage *)) :
+				repalloc(c->images, (c->nimages + 1) * sizeof(LqImage *));
+			c->images[c->nimages++] = image;
+		}
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+}
+
+/* ----------------------------------------------------------------
+ * Writing
+ * ----------------------------------------------------------------
+ */
+
+#define STATE_COLUMNS \
+	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
+	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version"
+#define NSTATE 14				/* columns above */
+
+/* one of the extension's types */
+Oid
+lq_type_oid(const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum(name), ObjectIdGetDatum(lq_schema()));
+}
+
+/* element types of the arrays that a write takes, after the keys' */
+static void
+state_types(Oid *types)
+{
+	Oid			score = lq_type_oid("lead_score");
+	Oid			grade = lq_type_oid("lead_grade");
+	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
+		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID};
+
+	memcpy(types, fixed, sizeof(fixed));
+	types[0] = score;
+	types[6] = grade;
+}
+
+static SPIPlanPtr
+plan_write(LqPipeline *p, bool update)
+{
+	SPIPlanPtr *slot = lq_plan_slot(p, update ? LQ_PLAN_UPDATE : LQ_PLAN_INSERT);
+	Oid			types[NSTATE + 1];
+	Oid			elements[NSTATE];
+	StringInfoData buf;
+
+	if (*slot != NULL)
+		return *slot;
+	state_types(elements);
+	types[0] = p->key_array;
+	for (int i = 0; i < NSTATE; i++)
+		types[i + 1] = get_array_type(elements[i]);
+
+	initStringInfo(&buf);
+	if (update)
+	{
+		lq_append(&buf, "UPDATE %s q SET (" STATE_COLUMNS ") = ROW(",
+				  lq_side_name(p, "qualification"));
+		for (int i = 0; i < NSTATE; i++)
+			appendStringInfo(&buf, "%ss.c%d", i > 0 ? ", " : "", i);
+		appendStringInfoString(&buf, ") FROM ");
+	}
+	else
+		lq_append(&buf, "INSERT INTO %s AS q (lead, " STATE_COLUMNS ") SELECT s.* FROM ",
+				  lq_side_name(p, "qualification"));
+	appendStringInfoString(&buf, "ROWS FROM (");
+	for (int i = 0; i <= NSTATE; i++)
+		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
+	appendStringInfoString(&buf, ") AS s(lead");
+	for (int i = 0; i < NSTATE; i++)
+		appendStringInfo(&buf, ", c%d", i);
+	appendStringInfoString(&buf, ")");
+	if (update)
+		appendStringInfoString(&buf, " WHERE q.lead = s.lead");
+	*slot = lq_plan_keep(buf.data, NSTATE + 1, types);
+	return *slot;
+}
+
+/* a lead's values in the order of STATE_COLUMNS */
+static void
+state_values(const LqCase *c, Datum *values, bool *nulls)
+{
+	const LqLead *lead = &c->lead;
+	const LqModel *model = lead->model;
+	const LqScore *score = lead->score;
+	TimestampTz at = score->as_of;
+	int			grade = lq_model_grade(model, score, at);
+
+	memset(nulls, false, NSTATE * sizeof(bool));
+	values[0] = PointerGetDatum(lq_score_pack(score));
+	values[1] = Float8GetDatum(lq_score_total(score, at, false));
+	nulls[2] = model->engagement < 0;
+	values[2] = Float8GetDatum(nulls[2] ? 0 :
+							   lq_score_points(score, model->engagement, at, false));
+	nulls[3] = model->fit < 0;
+	values[3] = Float8GetDatum(nulls[3] ? 0 :
+							   lq_score_points(score, model->fit, at, false));
+	values[4] = TimestampTzGetDatum(at);
+	nulls[5] = lead->stage == NULL;
+	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(lead->stage);
+	nulls[6] = grade < 0;
+	values[6] = Int16GetDatum((int16) grade);
+	values[7] = Int32GetDatum(lead->cycle);
+	nulls[8] = nulls[9] = lead->mark_stage == NULL;
+	values[8] = TimestampTzGetDatum(score->mark);
+	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(lead->mark_stage);
+	nulls[10] = c->next_due_at == DT_NOEND;
+	values[10] = TimestampTzGetDatum(c->next_due_at);
+	nulls[11] = lead->attributes_at == DT_NOBEGIN;
+	values[11] = TimestampTzGetDatum(lead->attributes_at);
+	nulls[12] = c->lead_since == DT_NOBEGIN;
+	values[12] = TimestampTzGetDatum(c->lead_since);
+	values[13] = Int32GetDatum(model->version);
+}
+
+static bool
+is_dirty_stored(const LqCase *c)
+{
+	return c->dirty && c->stored && !c->state_same;
+}
+
+static bool
+is_dirty_new(const LqCase *c)
+{
+	return c->dirty && !c->stored;
+}
+
+/* write the wanted cases with one statement */
+static void
+write_states(LqCases *cases, bool update)
+{
+	LqPipeline *p = cases->pipeline;
+	bool		(*wanted) (const LqCase *) = update ? is_dirty_stored : is_dirty_new;
+	ArrayType  *keys = lq_key_array(cases, wanted);
+	Oid			elements[NSTATE];
+	Datum		arrays[NSTATE + 1];
+	Datum	   *values[NSTATE];
+	bool	   *nulls[NSTATE];
+	int			n;
+
+	if (keys == NULL)
+		return;
+	n = ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys));
+	for (int i = 0; i < NSTATE; i++)
+	{
+		values[i] = palloc(n * sizeof(Datum));
+		nulls[i] = palloc(n * sizeof(bool));
+	}
+	n = 0;
+	for (int k = 0; k < cases->count; k++)
+	{
+		Datum		row[NSTATE];
+		bool		rownulls[NSTATE];
+
+		if (!wanted(&cases->cases[k]))
+			continue;
+		state_values(&cases->cases[k], row, rownulls);
+		for (int i = 0; i < NSTATE; i++)
+		{
+			values[i][n] = row[i];
+			nulls[i][n] = rownulls[i];
+		}
+		n++;
+	}
+	state_types(elements);
+	arrays[0] = PointerGetDatum(keys);
+	for (int i = 0; i < NSTATE; i++)
+	{
+		int16		len;
+		bool		byval;
+		char		align;
+		int			lbound = 1;
+
+		get_typlenbyvalalign(elements[i], &len, &byval, &align);
+		arrays[i + 1] = PointerGetDatum(construct_md_array(values[i], nulls[i], 1, &n,
+														   &lbound, elements[i],
+														   len, byval, align));
+	}
+	execute(plan_write(p, update), arrays, false);
+}
+
+/*
+ * Put the stage into the leads row where it differs from what is there.  The
+ * side row is asked again, because a trigger on leads that an earlier move
+ * fired may have moved this lead on.
+ */
+static void
+write_stage_column(LqCases *cases, LqCase *c)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
+	const char *spelled = lq_column_of_stage(p, c->lead.stage);
+	Oid			types[4] = {InvalidOid, TEXTOID, TIMESTAMPTZOID, TEXTOID};
+	Datum		values[4];
+	LqMove	   *last;
+
+	if (p->shadow || c->lead.stage == NULL ||
+		(c->column != NULL && strcmp(c->column, spelled) == 0 && c->moves == NIL))
+		return;
+	if (*slot == NULL)
+	{
+		Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
+
+		types[0] = p->key_type;
+		*slot = lq_plan_keep(lq_format("UPDATE %s SET %I = $2::%s, %I = $3 WHERE %I = $1 AND EXISTS "
+									   "(SELECT 1 FROM %s q WHERE q.lead = $1 AND q.stage = $4)",
+									   lq_leads_name(p), p->stage_column,
+									   format_type_be_qualified(type),
+									   p->changed_column, p->lead_key,
+									   lq_side_name(p, "qualification")),
+							 4, types);
+	}
+	last = c->moves == NIL ? NULL : llast(c->moves);
+	values[0] = c->key;
+	values[1] = CStringGetTextDatum(spelled);
+	values[2] = TimestampTzGetDatum(last == NULL ? c->lead.score->as_of : last->at);
+	values[3] = CStringGetTextDatum(c->lead.stage);
+	execute(*slot, values, false);
+}
+
+/*
+ * Write the dirty cases: state first, then history, then the stage column, so
+ * that our own trigger on leads finds the state equal to the column and knows
+ * the update for ours.
+ */
+void
+lq_cases_write(LqCases *cases)
+{
+	SPI_connect();
+	write_states(cases, true);
+	write_states(cases, false);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+
+		if (!c->dirty)
+			continue;
+		if (c->replay)
+			lq_history_replace(cases, c);
+		else
+			lq_history_append(cases, c);
+	}
+	for (int i = 0; i < cases->count; i++)
+		if (cases->cases[i].dirty)
+			write_stage_column(cases, &cases->cases[i]);
+	SPI_finish();
+}
+
+/* ----------------------------------------------------------------
+ * Images
+ * ----------------------------------------------------------------
+ */
+
+/* has the lead any image? */
+bool
+lq_image_exists(LqCases *cases, LqCase *c)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_EXISTS);
+	bool		exists;
+
+	SPI_connect();
+	if (*slot == NULL)
+		*slot = lq_plan_keep(lq_format("SELECT 1 FROM %s WHERE lead = $1 LIMIT 1",
+									   lq_side_name(p, "attributes")),
+							 1, &p->key_type);
+	execute(*slot, &c->key, false);
+	exists = SPI_processed > 0;
+	SPI_finish();
+	return exists;
+}
+
+/* a new image of the lead's columns */
+void
+lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_ADD);
+	Oid			types[3] = {p->key_type, TIMESTAMPTZOID, JSONBOID};
+	Datum		values[3];
+
+	values[0] = c->key;
+	values[1] = TimestampTzGetDatum(at);
+	values[2] = lq_image_json(p, RelationGetDescr(cases->leads), image);
+	SPI_connect();
+	if (*slot == NULL)
+		*slot = lq_plan_keep(lq_format("INSERT INTO %s (lead, changed_at, \"values\") "
+									   "VALUES ($1, $2, $3)",
+									   lq_side_name(p, "attributes")),
+							 3, types);
+	execute(*slot, values, false);
+	SPI_finish();
+}
+
+/* add to the newest image the columns it lacks */
+void
+lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_AMEND);
+	Oid			types[2] = {p->key_type, JSONBOID};
+	Datum		values[2];
+	char	   *table;
+
+	values[0] = c->key;
+	values[1] = lq_image_json(p, RelationGetDescr(cases->leads), image);
+	SPI_connect();
+	if (*slot == NULL)
+	{
+		table = lq_side_name(p, "attributes");
+		*slot = lq_plan_keep(lq_format("UPDATE %s a SET \"values\" = $2 OPERATOR(pg_catalog.||) a.\"values\" "
+									   "WHERE a.lead = $1 AND a.changed_at = "
+									   "(SELECT pg_catalog.max(b.changed_at) FROM %s b WHERE b.lead = $1)",
+									   table, table),
+							 2, types);
+	}
+	execute(*slot, values, false);
+	SPI_finish();
+}

@@ -1,0 +1,130 @@
+/*
+ * state.h
+ *		A lead at work: its row, its stored state, its events, what came out.
+ */
+#ifndef LQ_STATE_H
+#define LQ_STATE_H
+
+#include "attributes.h"
+#include "model.h"
+#include "utils/array.h"
+
+typedef struct LqCase
+{
+	Datum		key;
+	bool		exists;			/* the leads row was found (and locked) */
+	/* the leads row */
+	char	   *column;			/* text of the stage column, NULL if null */
+	TimestampTz created_at;		/* DT_NOBEGIN: unknown */
+	LqImage    *current;		/* NULL when no published condition names a column */
+	/* the stored state */
+	bool		stored;			/* a side row exists */
+	bool		scored;			/* ... with a score */
+	bool		dirty;			/* to be written */
+	bytea	   *packed;			/* the stored score */
+	const char *stored_stage;
+	int			stored_version;
+	bool		state_same;		/* a replay came to what is stored */
+	LqLead		lead;
+	TimestampTz lead_since;		/* DT_NOBEGIN: not fixed yet */
+	TimestampTz next_due_at;	/* DT_NOEND: nothing waits */
+	/* events */
+	bool		replay;			/* load and run all events */
+	const char *initial;		/* stage before the first event; NULL: from column */
+	LqEvent    *events;			/* new ones, not stored yet or just inserted */
+	int			nevents;
+	int			maxevents;
+	LqImage   **images;			/* stored images, completed */
+	int			nimages;
+	bool		images_lacking; /* the newest stored one lacks a column */
+	List	   *fixed;			/* of LqFixed: history rows that stand */
+	/* result */
+	List	   *moves;			/* of LqMove */
+} LqCase;
+
+typedef struct LqFixed
+{
+	int64		id;
+	const char *cause;
+	const char *stage;
+	TimestampTz at;
+} LqFixed;
+
+/* a set of leads in key order */
+typedef struct LqCases
+{
+	LqPipeline *pipeline;
+	Relation	leads;			/* open */
+	LqGuard		guard;
+	MemoryContext cxt;			/* in which the cases live */
+	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
+	/* what history rows say */
+	const char *origin;
+	const char *actor;			/* of manual moves */
+	const char *reason;
+	int			count;
+	LqCase	   *cases;
+} LqCases;
+
+/* stored and replayed stage entry; NULL: there is none */
+typedef struct LqHistoryDifference
+{
+	const char *stored;
+	TimestampTz stored_at;
+	const char *replayed;
+	TimestampTz replayed_at;
+} LqHistoryDifference;
+
+/* statements kept with a pipeline */
+typedef enum LqPlan
+{
+	LQ_PLAN_LOCK,
+	LQ_PLAN_LOOK,
+	LQ_PLAN_READ,
+	LQ_PLAN_UPDATE,
+	LQ_PLAN_INSERT,
+	LQ_PLAN_STAGE,
+	LQ_PLAN_IMAGES,
+	LQ_PLAN_IMAGE_EXISTS,
+	LQ_PLAN_IMAGE_ADD,
+	LQ_PLAN_IMAGE_AMEND,
+	LQ_PLAN_FIXED,
+	LQ_PLAN_STORED,
+	LQ_PLAN_HISTORY_INSERT,
+	LQ_PLAN_HISTORY_LEFT,
+	LQ_PLAN_HISTORY_SUPERSEDE,
+	LQ_PLAN_HISTORY_CLOSE,
+	LQ_PLAN_COUNT
+} LqPlan;
+
+extern Oid	lq_type_oid(const char *name);
+extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
+extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
+
+extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys);
+extern void lq_cases_close(LqCases *cases);
+extern LqCase *lq_case_find(LqCases *cases, Datum key);
+extern void lq_case_add_event(LqCase *c, const LqEvent *event);
+
+/* state.c: each connects to SPI itself */
+extern void lq_cases_lock(LqCases *cases);
+extern void lq_cases_read(LqCases *cases);
+extern void lq_cases_read_images(LqCases *cases);
+extern void lq_cases_write(LqCases *cases);
+extern bool lq_image_exists(LqCases *cases, LqCase *c);
+extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);
+extern void lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image);
+extern const char *lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict);
+extern const char *lq_first_stage(LqPipeline *pipeline);
+extern const char *lq_column_of_stage(LqPipeline *pipeline, const char *stage);
+extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
+
+/* history.c */
+extern void lq_history_read_fixed(LqCases *cases);
+extern void lq_history_append(LqCases *cases, LqCase *c);
+extern void lq_history_replace(LqCases *cases, LqCase *c);
+extern List *lq_history_differences(LqCases *cases, LqCase *c);
+extern LqHistoryDifference *lq_history_difference(const char *stored, TimestampTz stored_at,
+												  const char *replayed, TimestampTz replayed_at);
+
+#endif
