@@ -1240,7 +1240,7 @@ BEGIN
 		(template_b2b.pipeline, 'recycled', 8, 'recycled', 'sales', NULL),
 		(template_b2b.pipeline, 'disqualified', 9, 'disqualified', 'sales', NULL);
 
-	-- thresholds of fit only where there are fit rules, and within reach of them
+	-- thresholds of fit only where there are fit rules (NULL: none), and within reach
 	SELECT sum(r.points) INTO best_fit
 	FROM lead_qualify.rule r
 	WHERE r.pipeline = template_b2b.pipeline AND r.dimension = 'fit';
@@ -1251,14 +1251,16 @@ BEGIN
 		lead_qualify.known_condition(leads, industry)), '');
 
 	INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, min_engagement, min_fit, activity_type, condition, enabled)
-	VALUES (template_b2b.pipeline, 'mql', 'score', ARRAY['lead', 'recycled'], 25, least(10, best_fit), NULL, NULL, true),
+	VALUES (template_b2b.pipeline, 'mql', 'score', ARRAY['lead', 'recycled'], 25,
+		 CASE WHEN best_fit < 10 THEN best_fit WHEN best_fit >= 10 THEN 10 END, NULL, NULL, true),
 		(template_b2b.pipeline, 'mql', 'document', ARRAY['lead', 'recycled'], NULL, NULL, NULL,
 		 concat_ws(' AND ',
 			'(times(''whitepaper_download'') > 0 OR times(''ebook_download'') > 0'
 			' OR times(''guide_download'') > 0 OR times(''webinar_signup'') > 0)', known),
 		 company IS NOT NULL AND email IS NOT NULL AND industry IS NOT NULL),
 		(template_b2b.pipeline, 'sal', 'contact', NULL, NULL, NULL, 'contact_sales', NULL, true),
-		(template_b2b.pipeline, 'sql', 'request', NULL, NULL, least(15, best_fit), NULL,
+		(template_b2b.pipeline, 'sql', 'request', NULL, NULL,
+		 CASE WHEN best_fit < 15 THEN best_fit WHEN best_fit >= 15 THEN 15 END, NULL,
 		 'times(''demo_request'') > 0 OR times(''quote_request'') > 0 OR times(''consultation_signup'') > 0'
 		 ' OR times(''campaign_reply'') > 0 OR times(''payment_question'') > 0', true),
 		(template_b2b.pipeline, 'sql', 'score', NULL, 60, NULL, NULL, NULL, false);
@@ -1290,9 +1292,10 @@ COMMENT ON FUNCTION lead_qualify.template_b2b(text, regclass, regclass, name) IS
 'Writes the first draft of a pipeline of business leads; returns what was left out for missing columns: part of attach()';
 REVOKE EXECUTE ON FUNCTION lead_qualify.template_b2b(text, regclass, regclass, name) FROM PUBLIC;
 
-CREATE FUNCTION lead_qualify.template_empty(pipeline text, leads regclass, activities regclass, activity_key name)
+CREATE FUNCTION lead_qualify.template_empty(pipeline text, leads regclass DEFAULT NULL,
+	activities regclass DEFAULT NULL, activity_key name DEFAULT NULL)
 RETURNS text[]
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN

@@ -564,7 +564,9 @@ notice_attached(const LqTarget *target, const LqActivityTable *activities,
 			(errmsg("pipeline \"%s\" is attached to %s and %s%s", target->pipeline,
 					target->name, activities->name,
 					target->shadow ? ", in shadow mode" : ""),
-			 errdetail_internal("%s", buf.data)));
+			 errdetail_internal("%s", buf.data),
+			 errhint("Leads that are there already are scored when they are first touched, or all at once by recompute(%s).",
+					 quote_literal_cstr(target->pipeline))));
 }
 
 /*

@@ -311,19 +311,6 @@ lead_note_peaks(LqEngine *engine)
 		score->total_peak = total;
 }
 
-static void
-mark_clear(LqLead *lead)
-{
-	LqScore    *score = lead->score;
-
-	lead->mark_stage = NULL;
-	score->mark = DT_NOBEGIN;
-	for (int i = 0; i < score->nterms; i++)
-		score->terms[i].fresh = score->terms[i].sum;
-	for (int i = 0; i < score->nmemories; i++)
-		score->memories[i].fresh_matches = score->memories[i].matches;
-}
-
 /*
  * Keep the mark when the lead goes from one stage to another: a step back
  * sets it, regaining what was left behind clears it.
@@ -345,7 +332,10 @@ mark_follow(LqEngine *engine, int from, int to)
 	}
 	else if (marked >= 0 && LQ_ON_PATH(stages[to].kind) &&
 			 stages[to].position >= stages[marked].position)
-		mark_clear(lead);
+	{
+		lead->mark_stage = NULL;
+		lq_score_set_mark(lead->score, DT_NOBEGIN);
+	}
 }
 
 /* put the lead into a stage and say so */

@@ -264,34 +264,43 @@ is_replayed(const LqCase *c)
 	return c->exists && c->replay;
 }
 
+typedef struct LoadedRows
+{
+	LqCases    *cases;
+	LqReader   *reader;
+	TupleTableSlot *slot;
+	SPITupleTable *table;
+	uint64		count;
+} LoadedRows;
+
 /* rows just fetched become events of their cases */
 static void
-load_rows(LqCases *cases, LqReader *reader, TupleTableSlot *slot)
+load_rows(void *arg)
 {
-	SPITupleTable *table = SPI_tuptable;
-	uint64		count = SPI_processed;
+	LoadedRows *rows = arg;
+	LqCases    *cases = rows->cases;
 
-	for (uint64 i = 0; i < count; i++)
+	for (uint64 i = 0; i < rows->count; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(cases->cxt);
 		LqEvent		event;
 		Datum		lead;
 		LqCase	   *c;
 
-		ExecStoreHeapTuple(table->vals[i], slot, false);
-		if (lq_activity_read(reader, slot, &event, &lead) &&
+		ExecStoreHeapTuple(rows->table->vals[i], rows->slot, false);
+		if (lq_activity_read(rows->reader, rows->slot, &event, &lead) &&
 			(c = lq_case_find(cases, lead)) != NULL)
 			lq_case_add_event(c, &event);
 		MemoryContextSwitchTo(old);
 	}
-	ExecClearTuple(slot);
+	ExecClearTuple(rows->slot);
 }
 
 static void
 load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 {
 	LqReader	reader = {0};
-	TupleTableSlot *slot = NULL;
+	LoadedRows	rows = {cases, &reader, NULL, NULL, 0};
 	Portal		portal;
 	Datum		values[1];
 
@@ -310,17 +319,19 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
-		if (slot == NULL)
-			slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
+		rows.table = SPI_tuptable;
+		rows.count = SPI_processed;
+		if (rows.slot == NULL)
+			rows.slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
 		lq_guard_begin(&cases->guard, cases->pipeline->name,
 					   cases->pipeline->time_zone, cases->pipeline->owner);
-		load_rows(cases, &reader, slot);
+		lq_guard_run(&cases->guard, load_rows, &rows);
 		lq_guard_end(&cases->guard);
-		SPI_freetuptable(SPI_tuptable);
+		SPI_freetuptable(rows.table);
 	}
 	SPI_cursor_close(portal);
-	if (slot != NULL)
-		ExecDropSingleTupleTableSlot(slot);
+	if (rows.slot != NULL)
+		ExecDropSingleTupleTableSlot(rows.slot);
 	SPI_finish();
 	table_close(reader.rel, NoLock);
 }

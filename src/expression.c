@@ -272,7 +272,7 @@ excerpt(const char *text, int position)
  * No subtransaction is needed around the parser, because the error goes on;
  * only its words change.
  */
-static void pg_attribute_noreturn()
+static void
 report_invalid(ErrorData *edata, const char *text, const char *culprit,
 			   Oid result_type)
 {

@@ -154,7 +154,7 @@ lq_interval_length(const Interval *interval, int64 *microseconds)
  * Rejecting what an expression may not hold
  * ----------
  */
-static void pg_attribute_noreturn()
+static void
 reject(const CheckContext *context, int code, char *message)
 {
 	ereport(ERROR,

@@ -193,6 +193,19 @@ is_manual(const LqMove *move)
 	return strcmp(move->cause, "manual") == 0 && move->gate == NULL;
 }
 
+/*
+ * A lead that is scored for the first time brings its past along: what came
+ * before its newest event is backfill, unless a bulk load says otherwise.
+ */
+static const char *
+origin_of(const LqCases *cases, const LqCase *c, const LqMove *move)
+{
+	if (strcmp(cases->origin, "live") == 0 && c->first_touch &&
+		move->at < c->lead.score->as_of)
+		return "backfill";
+	return cases->origin;
+}
+
 static void
 history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_at)
 {
@@ -225,7 +238,7 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 	SET_TEXT(7, move->gate);
 	SET_TEXT(8, manual ? cases->reason : NULL);
 	SET_TEXT(9, NULL);
-	SET_TEXT(10, cases->origin);
+	SET_TEXT(10, origin_of(cases, c, move));
 	values[11] = Float8GetDatum(move->total);
 	values[12] = Float8GetDatum(move->engagement);
 	values[13] = Float8GetDatum(move->fit);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "attach.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "lead_qualify.h"
@@ -49,6 +50,7 @@ _PG_init(void)
 							   "Why leads are moved by hand in this transaction.",
 							   NULL,
 							   &lq_reason, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	lq_attach_init();
 	MarkGUCPrefixReserved("lead_qualify");
 	lq_model_init();
 	lq_deferred_init();

@@ -112,6 +112,7 @@ leads_inserted(LqLive *live, TriggerData *trigdata)
 	for (int i = 0; i < cases->count; i++)
 	{
 		cases->cases[i].replay = true;
+		cases->cases[i].first_touch = false;
 		/* a lead may come in any stage, but in one that exists */
 		(void) lq_stage_of_column(live->pipeline, cases->cases[i].column, true);
 	}

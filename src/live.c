@@ -114,6 +114,7 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 				 errmsg("stage moves of pipeline \"%s\" trigger each other more than %d deep",
 						p->name, MAX_DEPTH),
 				 errhint("A trigger on the leads table moves stages or inserts activities without end.")));
+	(void) lq_model_at(p, GetCurrentTimestamp());	/* compile before any guard */
 	live->pipeline = p;
 	live->caller = GetUserId();
 	live->cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify trigger",

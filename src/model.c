@@ -376,6 +376,37 @@ pipeline_load(const char *name)
 	return p;
 }
 
+/* "b2b, partner": what there is, for an error */
+static char *
+known_pipelines(void)
+{
+	StringInfoData buf;
+	Relation	rel = table_open(config_relation("pipeline"), AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	initStringInfo(&buf);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		appendStringInfo(&buf, "%s\"%s\"", buf.len > 0 ? ", " : "",
+						 column_text(rel, tuple, "pipeline"));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return buf.data;
+}
+
+static void
+report_unknown(const char *name)
+{
+	char	   *known = known_pipelines();
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("pipeline \"%s\" does not exist", name),
+			 known[0] == '\0' ?
+			 errhint("Attach the leads and activities tables first, with lead_qualify.attach().") :
+			 errhint("Pipelines are: %s.", known)));
+}
+
 /*
  * An invalidation may arrive while we load; then what we have read may be
  * stale, and we begin again.
@@ -413,10 +444,7 @@ lq_pipeline_get(const char *name, bool missing_ok)
 	if (p == NULL)
 	{
 		if (!missing_ok)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("pipeline \"%s\" does not exist", name),
-					 errhint("Pipelines are made by lead_qualify.attach() and listed in lead_qualify.pipeline.")));
+			report_unknown(name);
 		return NULL;
 	}
 	MemoryContextSetParent(p->cxt, CacheMemoryContext);

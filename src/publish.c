@@ -141,8 +141,9 @@ lock_scoring(const Target *target, LqPipeline *pipeline)
 	LqUser		saved;
 
 	lq_become(&saved, target->owner);
-	lq_run("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
-		   lq_side_name(pipeline, "qualification"));
+	/* leads first, as everywhere: an UPDATE of leads holds its lock already */
+	lq_run("LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE",
+		   lq_leads_name(pipeline), lq_side_name(pipeline, "qualification"));
 	lq_return(&saved);
 }
 
@@ -171,8 +172,8 @@ dropped_values(const Target *target, const char *config, const char *value)
 
 /* error if rows of a table have one of these values in a column */
 static void
-refuse_values_in_use(const Target *target, const char *table, const char *column,
-					 const char *dropped)
+refuse_values_in_use(const Target *target, const char *what, const char *table,
+					 const char *column, const char *dropped)
 {
 	LqUser		saved;
 	uint64		n;
@@ -188,8 +189,8 @@ refuse_values_in_use(const Target *target, const char *table, const char *column
 
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("stage \"%s\" of pipeline \"%s\" cannot be dropped",
-						result_text(0, 1), target->pipeline),
+				 errmsg("%s \"%s\" of pipeline \"%s\" cannot be dropped",
+						what, result_text(0, 1), target->pipeline),
 				 errdetail_plural("%lu lead is in it.", "%lu leads are in it.",
 								  leads, leads),
 				 errhint("Keep the stage, or move the leads to another one first.")));
@@ -207,11 +208,11 @@ check_stages_in_use(const Target *target, LqPipeline *pipeline, const char *conf
 	char	   *spellings = dropped_values(target, config, "COALESCE(s.stored_as, s.stage)");
 
 	if (stages != NULL)
-		refuse_values_in_use(target, lq_side_name(pipeline, "qualification"),
+		refuse_values_in_use(target, "stage", lq_side_name(pipeline, "qualification"),
 							 "stage", stages);
 	if (spellings != NULL && !target->shadow)
-		refuse_values_in_use(target, lq_leads_name(pipeline), target->stage_column,
-							 spellings);
+		refuse_values_in_use(target, "stored stage", lq_leads_name(pipeline),
+							 target->stage_column, spellings);
 }
 
 /* the first stage on the path of a configuration, as the leads table spells it */
@@ -306,7 +307,7 @@ report_version(const Target *target, int version, TimestampTz effective_from,
 			   int64 recomputed)
 {
 	char	   *from = TIMESTAMP_IS_NOBEGIN(effective_from) ? "the beginning" :
-		pstrdup(timestamptz_to_str(effective_from));
+	pstrdup(timestamptz_to_str(effective_from));
 
 	ereport(NOTICE,
 			(errmsg("published version %d of pipeline \"%s\", effective from %s",

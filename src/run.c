@@ -224,6 +224,10 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 /*
  * Apply a case's new events to its stored state.  False if that is not
  * enough and the case must be replayed; its state is then of no use.
+ *
+ * A row of this very statement may be in the state already: a replay that
+ * the trigger of an earlier row or table did has read it.  Such a row does
+ * not sort after the newest event, and the state is of this transaction.
  */
 static bool
 case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
@@ -247,7 +251,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 			event->model = lq_model_at(cases->pipeline, event->pos.at);
 		if (lq_position_cmp(&event->pos, &c->lead.score->last) > 0)
 			lq_engine_step(engine, event);
-		else if (!lq_engine_merge(engine, event))
+		else if (c->written_here || !lq_engine_merge(engine, event))
 			return false;
 	}
 	c->moves = engine->moves;
@@ -255,37 +259,59 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 	return true;
 }
 
-static void
-run_continued(LqCases *cases, TimestampTz horizon)
+/* a run over all cases, as lq_guard_run() takes it */
+typedef struct RunAll
 {
+	LqCases    *cases;
 	LqEngine	engine;
+	TimestampTz horizon;
+} RunAll;
 
-	lq_run_engine_init(cases, &engine);
-	for (int i = 0; i < cases->count; i++)
+static void
+continue_all(void *arg)
+{
+	RunAll	   *all = arg;
+
+	for (int i = 0; i < all->cases->count; i++)
 	{
-		LqCase	   *c = &cases->cases[i];
+		LqCase	   *c = &all->cases->cases[i];
 
 		if (c->exists && !c->replay)
-			c->replay = !case_continue(cases, c, &engine, horizon);
+			c->replay = !case_continue(all->cases, c, &all->engine, all->horizon);
 	}
-	lq_run_engine_done(cases, &engine);
+}
+
+static void
+replay_all(void *arg)
+{
+	RunAll	   *all = arg;
+
+	for (int i = 0; i < all->cases->count; i++)
+	{
+		LqCase	   *c = &all->cases->cases[i];
+
+		if (c->exists && c->replay)
+			lq_case_replay(all->cases, c, &all->engine, all->horizon);
+	}
+}
+
+static void
+run_all(LqCases *cases, void (*body) (void *arg), TimestampTz horizon)
+{
+	RunAll		all;
+
+	all.cases = cases;
+	all.horizon = horizon;
+	lq_run_engine_init(cases, &all.engine);
+	lq_guard_run(&cases->guard, body, &all);
+	lq_run_engine_done(cases, &all.engine);
 }
 
 /* replay the cases whose events are loaded */
 void
 lq_cases_replay(LqCases *cases, TimestampTz horizon)
 {
-	LqEngine	engine;
-
-	lq_run_engine_init(cases, &engine);
-	for (int i = 0; i < cases->count; i++)
-	{
-		LqCase	   *c = &cases->cases[i];
-
-		if (c->exists && c->replay)
-			lq_case_replay(cases, c, &engine, horizon);
-	}
-	lq_run_engine_done(cases, &engine);
+	run_all(cases, replay_all, horizon);
 }
 
 /*
@@ -315,7 +341,7 @@ lq_cases_keep_images(LqCases *cases, TimestampTz now)
 void
 lq_cases_run(LqCases *cases, TimestampTz horizon)
 {
-	run_continued(cases, horizon);
+	run_all(cases, continue_all, horizon);
 	lq_events_load(cases, false);
 	lq_cases_replay(cases, horizon);
 }

@@ -466,7 +466,10 @@ lq_activity_triggers_create(const LqTarget *target,
 	}
 	else
 		create_trigger(pipeline, "change", "TRIGGER", table,
-					   "AFTER INSERT OR UPDATE OR DELETE", EACH_ROW, call);
+					   "AFTER INSERT OR UPDATE OR DELETE", EACH_ROW,
+					   strcmp(activities->fire, "deferred") != 0 ? call :
+					   lq_format("lead_qualify.activity_changed(%L, %L, 'collect')",
+								 pipeline, number));
 	if (strcmp(activities->fire, "deferred") == 0)
 		create_trigger(pipeline, "deferred", "CONSTRAINT TRIGGER", table,
 					   "AFTER INSERT OR UPDATE OR DELETE",

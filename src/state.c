@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lead_grade.h"
@@ -292,7 +293,7 @@ plan_read(LqPipeline *p)
 
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
-									   "q.next_due_at, q.attributes_at, q.lead_since, q.version "
+									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin "
 									   "FROM %s q WHERE q.lead = ANY($1)",
 									   lq_side_name(p, "qualification")),
 							 1, &p->key_array);
@@ -425,6 +426,8 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	Datum		number;
 
 	c->stored = true;
+	c->written_here = TransactionIdIsCurrentTransactionId(
+		DatumGetTransactionId(column_of(row, 10, &isnull)));
 	c->lead.stage = c->stored_stage = text_of(row, 3, cxt);
 	c->lead.cycle = DatumGetInt32(column_of(row, 4, &isnull));
 	c->lead.mark_stage = text_of(row, 5, cxt);
@@ -474,6 +477,8 @@ lq_cases_read(LqCases *cases)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
+	for (int i = 0; i < cases->count; i++)
+		cases->cases[i].first_touch = !cases->cases[i].scored;
 }
 
 /* stored images of the replayed cases, completed */

@@ -20,6 +20,8 @@ typedef struct LqCase
 	/* the stored state */
 	bool		stored;			/* a side row exists */
 	bool		scored;			/* ... with a score */
+	bool		written_here;	/* ... by this transaction */
+	bool		first_touch;	/* was there before, but never scored */
 	bool		dirty;			/* to be written */
 	bytea	   *packed;			/* the stored score */
 	const char *stored_stage;

@@ -100,26 +100,42 @@ read_rows(LqReader *reader, TriggerData *trigdata, LqArrivals *arrivals)
 		read_row(reader, trigdata->tg_newslot, true, arrivals);
 }
 
+/* what a trigger call is about, as lq_guard_run() takes it */
+typedef struct Fired
+{
+	LqReader	reader;
+	TriggerData *trigdata;
+	LqArrivals	arrivals;
+} Fired;
+
+static void
+read_fired(void *arg)
+{
+	Fired	   *fired = arg;
+
+	if (TRIGGER_FIRED_FOR_STATEMENT(fired->trigdata->tg_event))
+		read_statement(&fired->reader, fired->trigdata, &fired->arrivals);
+	else
+		read_rows(&fired->reader, fired->trigdata, &fired->arrivals);
+}
+
 static void
 activities_changed(LqLive *live, LqSource *source, TriggerData *trigdata)
 {
-	LqReader	reader = {0};
-	LqArrivals	arrivals = {0};
+	Fired		fired = {{0}};
 	LqGuard		guard = {0};
 
-	reader.pipeline = live->pipeline;
-	reader.source = source;
-	reader.rel = trigdata->tg_relation;
-	reader.guard = &guard;
-	reader.live = true;
+	fired.trigdata = trigdata;
+	fired.reader.pipeline = live->pipeline;
+	fired.reader.source = source;
+	fired.reader.rel = trigdata->tg_relation;
+	fired.reader.guard = &guard;
+	fired.reader.live = true;
 	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
-	if (TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
-		read_statement(&reader, trigdata, &arrivals);
-	else
-		read_rows(&reader, trigdata, &arrivals);
+	lq_guard_run(&guard, read_fired, &fired);
 	lq_guard_end(&guard);
-	lq_live_arrivals(live, &arrivals);
+	lq_live_arrivals(live, &fired.arrivals);
 }
 
 PG_FUNCTION_INFO_V1(lq_activity_changed);

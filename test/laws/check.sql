@@ -1,0 +1,498 @@
+-- test/laws/check.sql
+-- What is checked after each script: the stored state against the oracle, and
+-- the three laws. Differences are collected and then raised, so that they can
+-- be read afterwards.
+
+CREATE TABLE laws.difference (
+	id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seed int, law text,
+	lead text, item text, expected text, actual text);
+
+CREATE FUNCTION laws.near(a float8, b float8, magnitude float8)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE AS
+$$
+	SELECT CASE WHEN a IS NULL OR b IS NULL
+		THEN a IS NULL AND b IS NULL
+		ELSE abs(a - b) <= 1e-9 * coalesce(magnitude, 0) + 1e-12 END
+$$;
+
+-- The stored state, with keys as text: these are filled by laws.look.
+CREATE UNLOGGED TABLE laws.s_state (
+	lead text PRIMARY KEY, leads_stage text, touched boolean, stage text,
+	total float8, engagement float8, fit float8, scored_at timestamptz,
+	grade text, mark timestamptz);
+CREATE UNLOGGED TABLE laws.s_history (
+	lead text, step int, id bigint, stage text, from_stage text,
+	entered_at timestamptz, left_at timestamptz, cause text, gate text,
+	total float8, engagement float8, fit float8, version int,
+	PRIMARY KEY (lead, step));
+CREATE UNLOGGED TABLE laws.s_image (lead text, number int, values jsonb);
+
+CREATE PROCEDURE laws.look(p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	p record;
+BEGIN
+	DELETE FROM laws.s_state;
+	DELETE FROM laws.s_history;
+	DELETE FROM laws.s_image;
+	SELECT * INTO STRICT p FROM lead_qualify.pipeline
+	WHERE pipeline = p_pipeline;
+	EXECUTE format(
+		'INSERT INTO laws.s_state
+		 SELECT l.%1$I::text,
+			coalesce((SELECT s.stage FROM lead_qualify.stage s
+				WHERE s.pipeline = %2$L AND s.stored_as = l.stage), l.stage),
+			q.lead IS NOT NULL, q.stage, q.total_at_event,
+			q.engagement_at_event, q.fit_at_event, q.scored_at,
+			q.grade::text, q.mark
+		 FROM %3$I.%4$I l LEFT JOIN %3$I.%5$I q ON q.lead = l.%1$I',
+		p.lead_key, p_pipeline, p.leads_schema, p.leads_table,
+		p.prefix || '_qualification');
+	EXECUTE format(
+		'INSERT INTO laws.s_history
+		 SELECT h.lead::text, row_number() OVER (PARTITION BY h.lead
+				ORDER BY h.entered_at NULLS FIRST, h.left_at, h.id),
+			h.id, h.stage, h.from_stage, h.entered_at, h.left_at, h.cause,
+			h.gate, h.total, h.engagement, h.fit, h.version
+		 FROM %1$I.%2$I h JOIN laws.s_state s ON s.lead = h.lead::text
+		 WHERE h.superseded_at IS NULL', p.leads_schema,
+		p.prefix || '_stage_history');
+	EXECUTE format(
+		'INSERT INTO laws.s_image
+		 SELECT a.lead::text, row_number() OVER (PARTITION BY a.lead
+				ORDER BY a.changed_at), a.values
+		 FROM %1$I.%2$I a', p.leads_schema, p.prefix || '_attributes');
+END
+$$;
+
+CREATE FUNCTION laws.stored_path(p_lead text) RETURNS text
+LANGUAGE sql AS
+$$
+	SELECT string_agg(format('%s->%s%s %s..%s %s', h.from_stage, h.stage,
+		'(' || h.gate || ')', h.entered_at, h.left_at, h.cause), E'\n'
+		ORDER BY h.step) FROM laws.s_history h WHERE h.lead = p_lead
+$$;
+
+CREATE FUNCTION laws.oracle_path(p_lead text) RETURNS text
+LANGUAGE sql AS
+$$
+	SELECT string_agg(format('%s->%s%s %s..%s %s', p.from_stage, p.stage,
+		'(' || array_to_string(p.gates, '|') || ')', p.entered_at, p.left_at,
+		p.cause), E'\n' ORDER BY p.step)
+	FROM laws.o_path p WHERE p.lead = p_lead
+$$;
+
+-- Stored state and history against the oracle. The caller has called
+-- laws.recompute and laws.look.
+CREATE PROCEDURE laws.check_state(p_seed int)
+LANGUAGE plpgsql AS
+$$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'state', s.lead, i.item, i.expected, i.actual
+	FROM laws.s_state s
+	LEFT JOIN laws.o_result o ON o.lead = s.lead,
+	LATERAL (VALUES
+		('total_at_event', o.total::text, s.total::text,
+		 laws.near(o.total, s.total, o.magnitude)),
+		('engagement_at_event', o.engagement::text, s.engagement::text,
+		 laws.near(o.engagement, s.engagement, o.engagement_magnitude)),
+		('fit_at_event', o.fit::text, s.fit::text,
+		 laws.near(o.fit, s.fit, o.fit_magnitude)),
+		('scored_at', o.scored_at::text, s.scored_at::text,
+		 o.scored_at IS NOT DISTINCT FROM s.scored_at),
+		('stage', o.stage, s.stage, o.stage IS NOT DISTINCT FROM s.stage),
+		('grade', o.grade, s.grade, o.grade IS NOT DISTINCT FROM s.grade),
+		('mark', o.mark::text, s.mark::text,
+		 o.mark IS NOT DISTINCT FROM s.mark),
+		('stage column of leads', o.stage, s.leads_stage,
+		 o.stage IS NOT DISTINCT FROM s.leads_stage)
+	) AS i(item, expected, actual, agrees)
+	WHERE s.touched AND NOT i.agrees;
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'state', s.lead, 'side row', 'one', 'none'
+	FROM laws.s_state s, laws.script c JOIN laws.layout l USING (layout)
+	WHERE NOT s.touched AND NOT l.has_stages;
+
+	-- automatic rows in full; of fixed ones the stage, the stay and the cause
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT DISTINCT p_seed, 'history', lead, 'path', laws.oracle_path(lead),
+		laws.stored_path(lead)
+	FROM laws.o_path o
+	FULL JOIN laws.s_history h USING (lead, step)
+	LEFT JOIN laws.o_value t ON t.probe = o.probe AND t.dimension = 'total'
+	LEFT JOIN laws.o_value e ON e.probe = o.probe
+		AND e.dimension = 'engagement'
+	LEFT JOIN laws.o_value f ON f.probe = o.probe AND f.dimension = 'fit'
+	WHERE EXISTS (SELECT FROM laws.s_state s
+		WHERE s.lead = coalesce(o.lead, h.lead) AND s.touched)
+	AND ((o.stage, o.entered_at, o.left_at, o.cause)
+			IS DISTINCT FROM (h.stage, h.entered_at, h.left_at, h.cause)
+		OR (o.cause NOT IN ('manual', 'attached') OR o.history IS NULL) AND (
+			(o.from_stage, o.version) IS DISTINCT FROM (h.from_stage, h.version)
+			OR (h.gate = ANY (o.gates)) IS DISTINCT FROM
+				CASE WHEN o.gates IS NOT NULL THEN true END
+			OR NOT laws.near(t.value, h.total, t.magnitude)
+			OR NOT laws.near(e.value, h.engagement, e.magnitude)
+			OR NOT laws.near(f.value, h.fit, f.magnitude)));
+END
+$$;
+
+-- What the script did by hand must be what the side tables keep of it.
+CREATE PROCEDURE laws.check_log(p_seed int)
+LANGUAGE plpgsql AS
+$$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'log', lead, 'manual moves', coalesce(g.n, 0),
+		coalesce(h.n, 0)
+	FROM (SELECT lead, count(*) AS n FROM laws.log
+		WHERE kind = 'manual' GROUP BY lead) g
+	FULL JOIN (SELECT lead, count(*) AS n FROM laws.s_history
+		WHERE cause = 'manual' AND gate IS NULL GROUP BY lead) h USING (lead)
+	WHERE g.n IS DISTINCT FROM h.n;
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'log', s.lead, 'images', 1 + coalesce(g.n, 0), i.n
+	FROM laws.s_state s
+	LEFT JOIN (SELECT lead, count(*) AS n FROM laws.log
+		WHERE kind = 'attribute' GROUP BY lead) g USING (lead)
+	LEFT JOIN (SELECT lead, count(*) AS n FROM laws.s_image
+		GROUP BY lead) i USING (lead)
+	WHERE i.n IS DISTINCT FROM 1 + coalesce(g.n, 0);
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'log', i.lead, 'newest image', format('%s %s', l.employees,
+			l.industry), i.values::text
+	FROM (SELECT DISTINCT ON (lead) * FROM laws.s_image
+		ORDER BY lead, number DESC) i
+	JOIN laws.o_lead l ON l.lead = i.lead
+	WHERE (l.employees::text, l.industry) IS DISTINCT FROM
+		(i.values->>'employees', i.values->>'industry');
+END
+$$;
+
+-- Law 3, for some leads at some times: contributions sum to the score, and
+-- the requirements decide the stage. Scores of the past are compared too.
+CREATE PROCEDURE laws.check_explain(p_seed int, p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	side text;
+BEGIN
+	SELECT format('%I.%I', p.leads_schema, p.prefix || '_qualification')
+	INTO side FROM lead_qualify.pipeline p WHERE p.pipeline = p_pipeline;
+
+	-- at the newest event, at some time before, and some days later
+	DELETE FROM laws.o_question;
+	INSERT INTO laws.o_question (lead, at)
+	SELECT o.lead, t.at
+	FROM laws.o_result o
+	JOIN (SELECT v.lead, min(v.at) AS first, count(*) AS events,
+			abs(hashtext(v.lead || p_seed)) % 1000 / 1000.0 AS part
+		FROM laws.o_event v GROUP BY v.lead) e ON e.lead = o.lead
+	CROSS JOIN LATERAL (VALUES (o.scored_at),
+		(e.first + (o.scored_at - e.first) * e.part),
+		(least(o.scored_at + interval '3 days 01:02:03',
+			greatest(o.scored_at, now())))) AS t(at)
+	WHERE e.part < 0.3;
+	CALL laws.answer();
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'score_at', q.lead, format('%s at %s', x.dimension, q.at),
+		x.value, x.points
+	FROM laws.o_question q
+	CROSS JOIN LATERAL (
+		SELECT dimension, v.value, v.magnitude, s.points
+		FROM (SELECT * FROM laws.o_value o WHERE o.probe = q.probe) v
+		FULL JOIN lead_qualify.score_at(p_pipeline, q.lead, q.at) s
+			USING (dimension)) x
+	WHERE NOT laws.near(x.value, x.points, x.magnitude);
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'explain', q.lead, format('sum of worths at %s', q.at),
+		v.value, e.worth
+	FROM laws.o_question q
+	JOIN laws.o_value v ON v.probe = q.probe AND v.dimension = 'total'
+	CROSS JOIN LATERAL (
+		SELECT coalesce(sum(x.worth), 0) AS worth
+		FROM lead_qualify.explain(p_pipeline, q.lead, q.at) x) e
+	WHERE NOT laws.near(v.value, e.worth, v.magnitude);
+
+	-- the stored score alone, at and after the newest event
+	EXECUTE format(
+		'INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+		 SELECT $1, ''lead_score'', o.lead, format(''%%s at %%s'',
+				v.dimension, o.at), v.value, x.value
+		 FROM laws.o_question o
+		 JOIN laws.o_value v ON v.probe = o.probe
+		 JOIN %s q ON q.lead::text = o.lead
+		 CROSS JOIN LATERAL (SELECT CASE WHEN v.dimension = ''total''
+			THEN lead_qualify.total(q.score, o.at)
+			ELSE lead_qualify.points(q.score, v.dimension, o.at)
+			END AS value) x
+		 WHERE o.settled AND NOT laws.near(v.value, x.value, v.magnitude)',
+		side)
+	USING p_seed;
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'explain_stage', q.lead,
+		format('gate %s %s at %s', x.stage, x.gate, q.at), x.opens,
+		coalesce(x.met::text, 'not listed')
+	FROM laws.o_question q
+	CROSS JOIN LATERAL (
+		WITH listed AS (
+			SELECT s.stage, s.gate, s.met
+			FROM lead_qualify.explain_stage(p_pipeline, q.lead, q.at) s)
+		SELECT g.stage, g.gate, g.opens, (
+			-- rows without a gate bind all gates, or those of their stage
+			SELECT bool_and(l.met) FROM listed l
+			WHERE (l.gate = g.gate AND l.stage = g.stage)
+			OR (l.gate IS NULL AND (l.stage IS NULL OR l.stage = g.stage))
+			HAVING bool_or(l.gate IS NOT NULL)) AS met
+		FROM laws.open_gates(q.id) g) x
+	WHERE q.settled AND x.met IS DISTINCT FROM x.opens
+	AND (x.opens OR x.met);
+END
+$$;
+
+CREATE PROCEDURE laws.check_verify(p_seed int, p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'verify', v.lead, v.item, v.replayed, v.stored
+	FROM lead_qualify.verify(p_pipeline) v;
+END
+$$;
+
+-- Keeps what is stored now, for a comparison with what will be.
+CREATE UNLOGGED TABLE laws.k_state (LIKE laws.s_state);
+CREATE UNLOGGED TABLE laws.k_history (LIKE laws.s_history);
+
+CREATE PROCEDURE laws.keep()
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	DELETE FROM laws.k_state;
+	DELETE FROM laws.k_history;
+	INSERT INTO laws.k_state SELECT * FROM laws.s_state;
+	INSERT INTO laws.k_history SELECT * FROM laws.s_history;
+END
+$$;
+
+-- Whether a lead's life begins at a time that its rows tell.
+CREATE FUNCTION laws.is_dated(p_lead text) RETURNS boolean
+LANGUAGE sql STABLE AS
+$$
+	SELECT l.has_created OR EXISTS (SELECT FROM laws.o_activity a
+		WHERE a.lead = p_lead)
+	FROM laws.script s JOIN laws.layout l USING (layout)
+$$;
+
+-- What is stored now against what was kept. Leads that have no events of
+-- their own begin at the clock where there is no creation column.
+CREATE PROCEDURE laws.check_kept(p_seed int, p_law text, p_same_rows boolean)
+LANGUAGE plpgsql AS
+$$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, p_law, lead, 'state', k::text, s::text
+	FROM laws.k_state k
+	FULL JOIN laws.s_state s USING (lead)
+	LEFT JOIN laws.o_result o USING (lead)
+	WHERE ((k.stage, k.scored_at, k.grade, k.leads_stage)
+			IS DISTINCT FROM (s.stage, s.scored_at, s.grade, s.leads_stage)
+		OR NOT laws.near(k.total, s.total, o.magnitude)
+		OR NOT laws.near(k.engagement, s.engagement, o.engagement_magnitude)
+		OR NOT laws.near(k.fit, s.fit, o.fit_magnitude))
+	AND (p_same_rows OR laws.is_dated(lead));
+
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, p_law, lead, format('history row %s', step), k::text,
+		s::text
+	FROM laws.k_history k
+	FULL JOIN laws.s_history s USING (lead, step)
+	LEFT JOIN laws.o_result o USING (lead)
+	WHERE ((k.stage, k.from_stage, k.entered_at, k.left_at, k.cause, k.gate,
+			k.version)
+			IS DISTINCT FROM (s.stage, s.from_stage, s.entered_at, s.left_at,
+				s.cause, s.gate, s.version)
+		OR p_same_rows AND k.id IS DISTINCT FROM s.id
+		OR NOT laws.near(k.total, s.total, o.magnitude))
+	AND (p_same_rows OR laws.is_dated(lead));
+END
+$$;
+
+-- Law 1: all rows at once, in an order of their own, give the same.
+CREATE PROCEDURE laws.check_batch(p_seed int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	l laws.layout;
+	schema text;
+	calls text;
+	leads text;
+	activities text;
+BEGIN
+	SELECT y.* INTO l FROM laws.script s JOIN laws.layout y USING (layout);
+	schema := split_part(l.leads, '.', 1);
+	EXECUTE format('CREATE TEMP TABLE t_leads ON COMMIT DROP AS '
+		'SELECT * FROM %s', l.leads);
+	EXECUTE format('CREATE TEMP TABLE t_activities ON COMMIT DROP AS '
+		'SELECT * FROM %s', l.activities);
+	IF l.second_source THEN
+		EXECUTE format('CREATE TEMP TABLE t_calls ON COMMIT DROP AS '
+			'SELECT * FROM %s.calls', schema);
+	END IF;
+	CALL laws.keep();
+
+	EXECUTE laws.empty_statement(l);
+
+	leads := format('INSERT INTO %1$s (%2$s, stage, start_stage, employees, '
+		'industry, note%3$s) SELECT %2$s, start_stage, start_stage, '
+		'employees, industry, note%3$s FROM t_leads ORDER BY hashtext(%2$s'
+		'::text)', l.leads, l.lead_key,
+		CASE WHEN l.has_created THEN ', created_at' ELSE '' END);
+	activities := format('INSERT INTO %s SELECT * FROM t_activities '
+		'ORDER BY %s', l.activities, CASE p_seed % 3
+			WHEN 0 THEN format('hashtext(%s::text)', l.activity_key)
+			WHEN 1 THEN format('%s DESC', l.activity_at)
+			ELSE l.activity_at END);
+	IF p_seed % 2 = 0 OR l.foreign_key THEN
+		EXECUTE leads;
+		EXECUTE activities;
+	ELSE
+		EXECUTE activities;
+		EXECUTE leads;
+	END IF;
+	IF l.second_source THEN
+		EXECUTE format('INSERT INTO %s.calls SELECT * FROM t_calls '
+			'ORDER BY hashtext(id::text)', schema);
+	END IF;
+END
+$$;
+
+-- All checks of the script that has just run.
+CREATE PROCEDURE laws.check_script(p_seed int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	l laws.layout;
+	is_pure boolean;
+	differences int;
+BEGIN
+	SELECT y.* INTO l FROM laws.script s JOIN laws.layout y USING (layout);
+	SELECT s.pure INTO is_pure FROM laws.script s;
+	IF l.has_stages THEN
+		-- also those that were never touched
+		PERFORM lead_qualify.recompute(l.pipeline);
+	END IF;
+
+	CALL laws.recompute(l.pipeline);
+	CALL laws.look(l.pipeline);
+	CALL laws.check_state(p_seed);
+	IF NOT l.has_stages THEN
+		CALL laws.check_log(p_seed);
+	END IF;
+	CALL laws.check_verify(p_seed, l.pipeline);
+	CALL laws.check_explain(p_seed, l.pipeline);
+	COMMIT;
+
+	-- a recompute finds nothing to change, and touches no history row
+	CALL laws.keep();
+	PERFORM lead_qualify.recompute(l.pipeline);
+	CALL laws.look(l.pipeline);
+	CALL laws.check_kept(p_seed, 'recompute', true);
+	COMMIT;
+
+	IF is_pure THEN
+		CALL laws.check_batch(p_seed);
+		COMMIT;
+		CALL laws.look(l.pipeline);
+		CALL laws.check_kept(p_seed, 'batch', false);
+		CALL laws.check_verify(p_seed, l.pipeline);
+		COMMIT;
+	END IF;
+
+	SELECT count(*) INTO differences FROM laws.difference
+	WHERE seed = p_seed;
+	IF differences > 0 THEN
+		RAISE '% differences after script %', differences, p_seed;
+	END IF;
+END
+$$;
+
+-- The checks themselves: each of these falsifications must be found, both by
+-- the comparison with the oracle and by verify.
+CREATE PROCEDURE laws.check_checks()
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	p record;
+	c record;
+	by_oracle int;
+	by_verify int;
+	victim text;
+	missed text := '';
+	p_pipeline constant text := (SELECT l.pipeline
+		FROM laws.script s JOIN laws.layout l USING (layout));
+BEGIN
+	SELECT * INTO STRICT p FROM lead_qualify.pipeline
+	WHERE pipeline = p_pipeline;
+	CALL laws.recompute(p_pipeline);
+	-- the lead with the longest path, as there are rows to falsify
+	SELECT o.lead INTO STRICT victim FROM laws.o_path o
+	WHERE o.history IS NULL AND o.left_at IS NOT NULL
+	GROUP BY o.lead ORDER BY count(*) DESC, o.lead LIMIT 1;
+	FOR c IN
+		SELECT f.title, format(f.sql, p.leads_schema, p.prefix
+			|| '_qualification', p.prefix || '_stage_history', victim) AS sql
+		FROM (VALUES
+			('a score', 'UPDATE %1$I.%2$I SET total_at_event = total_at_event '
+			 '+ 0.001 WHERE lead::text = %4$L'),
+			('a time', 'UPDATE %1$I.%2$I SET scored_at = scored_at - interval '
+			 '''1 second'' WHERE lead::text = %4$L'),
+			('a stage', 'UPDATE %1$I.%2$I SET stage = ''disqualified'' '
+			 'WHERE lead::text = %4$L'),
+			('a history row', 'UPDATE %1$I.%3$I SET entered_at = entered_at + '
+			 'interval ''1 second'' WHERE lead::text = %4$L AND cause IN '
+			 '(''activity'', ''attribute'', ''created'') '
+			 'AND superseded_at IS NULL'),
+			('a missing history row', 'DELETE FROM %1$I.%3$I '
+			 'WHERE lead::text = %4$L AND cause = ''created''')
+		) AS f(title, sql)
+	LOOP
+		BEGIN
+			EXECUTE c.sql;
+			DELETE FROM laws.difference;
+			CALL laws.look(p_pipeline);
+			CALL laws.check_state(0);
+			SELECT count(*) INTO by_oracle FROM laws.difference
+			WHERE lead = victim;
+			DELETE FROM laws.difference;
+			CALL laws.check_verify(0, p_pipeline);
+			SELECT count(*) INTO by_verify FROM laws.difference
+			WHERE lead = victim;
+			RAISE SQLSTATE 'LW000';
+		EXCEPTION WHEN SQLSTATE 'LW000' THEN
+			IF by_oracle = 0 THEN
+				missed := missed || format('; %s by the oracle', c.title);
+			END IF;
+			IF by_verify = 0 THEN
+				missed := missed || format('; %s by verify', c.title);
+			END IF;
+		END;
+	END LOOP;
+	IF missed <> '' THEN
+		RAISE 'falsified but not found%', missed;
+	END IF;
+END
+$$;

@@ -1,0 +1,860 @@
+-- test/laws/generator.sql
+-- Random scripts, each a list of statements that depends on its seed alone:
+-- tables and attach (once for a layout), an empty start, a configuration, and
+-- some dozen changes of activities, leads, stages and versions.
+
+CREATE TABLE laws.layout (
+	layout int PRIMARY KEY,
+	title text NOT NULL,
+	pipeline text NOT NULL,
+	leads text NOT NULL,				-- qualified and quoted
+	lead_key text NOT NULL,				-- all column names are quoted
+	lead_type text NOT NULL,
+	activities text NOT NULL,
+	activity_key text NOT NULL,
+	activity_key_type text NOT NULL,
+	activity_lead text NOT NULL,
+	activity_type text NOT NULL,
+	activity_at text NOT NULL,
+	at_type text NOT NULL,
+	zone text NOT NULL,
+	fire text NOT NULL,
+	has_created boolean NOT NULL,
+	second_source boolean NOT NULL,
+	foreign_key boolean NOT NULL,
+	partitioned boolean NOT NULL,
+	has_stages boolean NOT NULL,		-- leads and stages before attach
+	arguments text NOT NULL				-- what attach cannot find
+);
+
+INSERT INTO laws.layout VALUES
+	(0, 'bigint keys', 'p0', 'crm0.leads', 'id', 'bigint',
+	 'crm0.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'UTC', 'statement', true, false, false, false, false, ''),
+	(1, 'a second source', 'p1', 'crm1.leads', 'id', 'bigint',
+	 'crm1.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'America/New_York', 'statement', true, true, false, false,
+	 false, ''),
+	(2, 'uuid keys, no creation column', 'p2', 'crm2.leads', 'id', 'uuid',
+	 'crm2.activities', 'id', 'bigint', 'lead_id', 'event_type',
+	 'happened_at', 'timestamptz', 'Europe/Sofia', 'statement', false, false,
+	 false, false, false, ''),
+	(3, 'text keys, two sources', 'p3', 'crm3.leads', 'code', 'text',
+	 'crm3.activities', 'code', 'text', 'lead_id', 'type', 'occurred_at',
+	 'timestamp', 'America/New_York', 'statement', true, true, false, false,
+	 false, ''),
+	(4, 'a foreign key that cascades', 'p4', 'crm4.leads', 'id', 'bigint',
+	 'crm4.activities', 'id', 'integer', 'lead', 'kind', 'at', 'timestamptz',
+	 'UTC', 'statement', true, false, true, false, false, ''),
+	(5, 'row triggers', 'p5', 'crm5.leads', 'id', 'integer',
+	 'crm5.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'Asia/Kolkata', 'row', true, false, false, false, false,
+	 ''),
+	(6, 'deferred triggers', 'p6', 'crm6.leads', 'id', 'bigint',
+	 'crm6.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'UTC', 'deferred', true, true, false, false, false, ''),
+	(7, 'quoted names, dates', 'p 7', '"Crm 7"."Sales Leads"', '"Lead Id"',
+	 'bigint', '"Crm 7"."What""Happened"', '"Key"', 'uuid', '"Of Lead"',
+	 '"The Type"', '"On"', 'date', 'Australia/Lord_Howe', 'statement', true,
+	 false, false, false, false,
+	 'activity_lead => ''Of Lead'', activity_type => ''The Type'', '
+	 'activity_at => ''On'', '),
+	(8, 'partitions', 'p8', 'crm8.leads', 'id', 'bigint',
+	 'crm8.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'UTC', 'statement', true, false, false, true, false,
+	 'activity_key => ''id'', '),
+	(9, 'stages before attach', 'p9', 'crm9.leads', 'id', 'bigint',
+	 'crm9.activities', 'id', 'bigint', 'lead_id', 'type', 'at',
+	 'timestamptz', 'UTC', 'statement', true, false, false, false, true, '');
+
+-- The statements of the script under way, and what is known of it.
+CREATE TABLE laws.step (
+	n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sql text NOT NULL);
+CREATE TABLE laws.script (
+	seed int PRIMARY KEY, layout int NOT NULL, pure boolean NOT NULL);
+-- Manual moves and changes of columns that took place, written by the script
+-- itself in the same transaction.
+CREATE TABLE laws.log (kind text NOT NULL, lead text NOT NULL);
+
+CREATE FUNCTION laws.chance(p float8) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$ SELECT random() < p $$;
+
+CREATE FUNCTION laws.number(low int, high int) RETURNS int
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN low + floor(random() * (high - low + 1))::int;
+END
+$$;
+
+CREATE FUNCTION laws.pick(VARIADIC choices text[]) RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN choices[laws.number(1, cardinality(choices))];
+END
+$$;
+
+CREATE FUNCTION laws.say(sql text, VARIADIC arguments text[] = '{}')
+RETURNS void
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	INSERT INTO laws.step (sql) VALUES (format(sql, VARIADIC arguments));
+END
+$$;
+
+CREATE FUNCTION laws.lead_name(l laws.layout, i int) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS
+$$
+BEGIN
+	RETURN CASE l.lead_type
+		WHEN 'text' THEN (ARRAY['a', 'B', 'b', 'ä'])[i % 4 + 1] || i
+		WHEN 'uuid' THEN md5('lead ' || i)::uuid::text
+		ELSE (i * 7 - 3)::text END;
+END
+$$;
+
+CREATE FUNCTION laws.activity_name(l laws.layout, k int) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS
+$$
+BEGIN
+	RETURN CASE l.activity_key_type
+		WHEN 'text' THEN (ARRAY['a', 'B', 'b', 'Ä'])[k % 4 + 1]
+			|| k * 7919 % 10000
+		WHEN 'uuid' THEN md5('activity ' || k)::uuid::text
+		ELSE (k * 7919 % 1000003 - 100)::text END;
+END
+$$;
+
+-- A lead's key as a value; under a foreign key NULL where there is no lead.
+CREATE FUNCTION laws.lead_value(l laws.layout, name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS
+$$
+BEGIN
+	RETURN CASE WHEN l.foreign_key AND name IS NOT NULL
+		THEN format('(SELECT %1$s FROM %2$s WHERE %1$s = %3$L)', l.lead_key,
+			l.leads, name)
+		ELSE quote_nullable(name) END;
+END
+$$;
+
+-- A time as a literal of a column's type, NULL being the present.
+CREATE FUNCTION laws.time_literal(at timestamptz, type text, zone text)
+RETURNS text
+LANGUAGE plpgsql STABLE AS
+$$
+BEGIN
+	RETURN CASE
+		WHEN at IS NULL AND type = 'timestamptz' THEN 'now()'
+		WHEN at IS NULL THEN
+			format('(now() AT TIME ZONE %L)::%s', zone, type)
+		WHEN type = 'timestamptz' THEN
+			quote_literal(to_char(at AT TIME ZONE 'UTC',
+				'YYYY-MM-DD HH24:MI:SS.US') || '+00')
+		WHEN type = 'timestamp' THEN
+			quote_literal(to_char(at AT TIME ZONE zone,
+				'YYYY-MM-DD HH24:MI:SS.US'))
+		ELSE quote_literal(to_char(at AT TIME ZONE zone, 'YYYY-MM-DD'))
+	END;
+END
+$$;
+
+-- Tables as an application might have them, and attach.
+CREATE PROCEDURE laws.say_layout(l laws.layout, seed int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	schema constant text := split_part(l.leads, '.', 1);
+BEGIN
+	IF EXISTS (SELECT FROM lead_qualify.pipeline p
+			   WHERE p.pipeline = l.pipeline)
+	THEN
+		IF NOT l.has_stages THEN
+			RETURN;
+		END IF;
+		PERFORM laws.say('SELECT lead_qualify.detach(%L, keep_data => false)',
+			l.pipeline);
+		PERFORM laws.say('DROP SCHEMA %s CASCADE', schema);
+	END IF;
+
+	PERFORM laws.say('CREATE SCHEMA %s', schema);
+	PERFORM laws.say('CREATE TABLE %s (%s %s PRIMARY KEY, start_stage text, '
+		'employees int, industry text, note text%s%s)', l.leads, l.lead_key,
+		l.lead_type,
+		CASE WHEN l.has_created THEN ', created_at timestamptz' ELSE '' END,
+		CASE WHEN l.has_stages THEN ', stage text' ELSE '' END);
+	PERFORM laws.say('CREATE TABLE %s (%s %s%s, %s %s%s, %s text, %s %s, '
+		'amount numeric, campaign text, properties jsonb%s)%s',
+		l.activities, l.activity_key, l.activity_key_type,
+		CASE WHEN l.partitioned THEN '' ELSE ' PRIMARY KEY' END,
+		l.activity_lead, l.lead_type,
+		CASE WHEN l.foreign_key
+			THEN format(' REFERENCES %s ON DELETE CASCADE', l.leads)
+			ELSE '' END,
+		l.activity_type, l.activity_at, l.at_type,
+		CASE WHEN l.partitioned
+			THEN format(', PRIMARY KEY (%s, %s)', l.activity_key,
+				l.activity_at) ELSE '' END,
+		CASE WHEN l.partitioned
+			THEN format(' PARTITION BY RANGE (%s)', l.activity_at)
+			ELSE '' END);
+	PERFORM laws.say('CREATE INDEX ON %s (%s)', l.activities, l.activity_lead);
+	IF l.partitioned THEN
+		PERFORM laws.say('CREATE TABLE %s.january PARTITION OF %s FOR VALUES '
+			'FROM (''2026-01-01 00:00+00'') TO (''2026-02-01 00:00+00'')',
+			schema, l.activities);
+		PERFORM laws.say('CREATE TABLE %s.february PARTITION OF %s FOR VALUES '
+			'FROM (''2026-02-01 00:00+00'') TO (''2026-03-01 00:00+00'')',
+			schema, l.activities);
+		PERFORM laws.say('CREATE TABLE %s.others PARTITION OF %s DEFAULT',
+			schema, l.activities);
+	END IF;
+	IF l.has_stages THEN
+		PERFORM laws.say('INSERT INTO %s (%s, created_at, employees, industry, '
+			'stage) SELECT i * 7 - 3, ''2026-01-10 00:00+00'', i * 10, '
+			'''SaaS'', (ARRAY[''lead'', ''mql'', ''sql'', ''hold''])'
+			'[i %% 4 + 1] FROM generate_series(1, 8) AS i', l.leads,
+			l.lead_key);
+		PERFORM laws.say('INSERT INTO %s SELECT 900000 + i, i %% 10 * 7 - 3, '
+			'(ARRAY[''visit'', ''form'', ''demo''])[i %% 3 + 1], '
+			'''2026-01-05 00:00+00''::timestamptz + i * interval ''40 hours'''
+			' FROM generate_series(1, 40) AS i', l.activities);
+	END IF;
+	PERFORM laws.say('SELECT lead_qualify.attach(%L, leads => %L, '
+		'activities => %L, %stemplate => %L, time_zone => %L, fire => %L)',
+		l.pipeline, l.leads, l.activities, l.arguments,
+		CASE WHEN l.has_stages THEN 'b2b' ELSE 'empty' END, l.zone, l.fire);
+	IF l.second_source THEN
+		PERFORM laws.say('CREATE TABLE %s.calls (id bigint PRIMARY KEY, '
+			'subject text, subject_type text, started timestamp, '
+			'amount numeric, campaign text, properties jsonb)', schema);
+		PERFORM laws.say('CREATE INDEX ON %s.calls (subject)', schema);
+		PERFORM laws.say('SELECT lead_qualify.add_source(%L, activities => %L, '
+			'activity_lead => ''subject'', activity_at => ''started'', '
+			'type_value => ''call'', filter => ''subject_type = ''''Lead'''''
+			''')', l.pipeline, schema || '.calls');
+	END IF;
+END
+$$;
+
+-- No activity, lead or trace of one; the published versions stay.
+CREATE FUNCTION laws.empty_statement(l laws.layout) RETURNS text
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	schema constant text := split_part(l.leads, '.', 1);
+	leads constant text :=
+		(parse_ident(split_part(l.leads, '.', 2)))[1];
+BEGIN
+	RETURN format('TRUNCATE %s, %s, %s.%I, %s.%I, %s.%I%s', l.activities,
+		l.leads, schema, leads || '_qualification', schema,
+		leads || '_stage_history', schema, leads || '_attributes',
+		CASE WHEN l.second_source THEN ', ' || schema || '.calls'
+			ELSE '' END);
+END
+$$;
+
+CREATE FUNCTION laws.activity_condition() RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN laws.pick('(properties->>''page'') = ''/pricing''',
+		'properties ? ''page''', 'amount > 50', 'amount >= 10',
+		'(amount IS NULL OR amount < 20)', '100 / amount > 3',
+		'campaign = ''spring''', 'campaign IN (''spring'', ''autumn'')',
+		'lead_qualify.in_list(''partners'', campaign)');
+END
+$$;
+
+CREATE FUNCTION laws.lead_condition() RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN laws.pick('employees >= 50', 'employees < 50', 'employees >= 500',
+		'(employees IS NULL OR employees < 10)', 'industry = ''SaaS''',
+		'industry IS NOT NULL');
+END
+$$;
+
+CREATE FUNCTION laws.span() RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN laws.pick('1 day', '2 days', '3 days 12:00', '7 days', '14 days',
+		'30 days', '1 mon', '5 days 00:30:07');
+END
+$$;
+
+CREATE FUNCTION laws.signal_condition() RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+	rule constant text := laws.pick('s_visit', 's_visit', 's_form');
+BEGIN
+	CASE laws.number(1, 5)
+		WHEN 1 THEN
+			RETURN format('lead_qualify.times(%L) >= %s', rule,
+				laws.number(1, 5));
+		WHEN 2 THEN
+			RETURN format('lead_qualify.times(%L, interval %L) >= %s', rule,
+				laws.span(), laws.number(1, 3));
+		WHEN 3 THEN
+			RETURN format('lead_qualify.since_last(%L) < interval %L', rule,
+				laws.span());
+		WHEN 4 THEN
+			RETURN format('lead_qualify.points(''engagement'') >= %s',
+				laws.pick('4.37', '11.13', '17.37', '31.71'));
+		ELSE
+			RETURN format('lead_qualify.times(%L) < %s AND '
+				'lead_qualify.times(''s_visit'') >= %s', rule,
+				laws.number(3, 6), laws.number(1, 2));
+	END CASE;
+END
+$$;
+
+CREATE PROCEDURE laws.say_rule(l laws.layout, name text, dimension text,
+	type text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	decay constant text := laws.pick('none', 'exponential', 'exponential',
+		'linear', 'window');
+	kind constant int := laws.number(1, 20);
+	condition text;
+	capped boolean;
+BEGIN
+	IF name NOT LIKE 's\_%' AND laws.chance(0.5) THEN
+		condition := laws.activity_condition();
+		IF laws.chance(0.2) THEN
+			condition := condition || ' AND ' || laws.activity_condition();
+		END IF;
+	END IF;
+	capped := kind IN (1, 2, 3, 4, 5, 6);
+	PERFORM laws.say('INSERT INTO lead_qualify.rule (pipeline, name, dimension, '
+		'activity_type, condition, points, decay, period, at_most, per, '
+		'per_value, at_least, within, max_points) VALUES (%L, %L, %L, %L, '
+		'%L, %s, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, name,
+		dimension, type, condition,
+		CASE WHEN name LIKE 's\_%' THEN laws.pick('0', '1', '5', '10')
+			ELSE laws.pick('-20', '-5', '0.5', '1', '3', '5', '10', '20',
+				'40') END,
+		decay, CASE WHEN decay <> 'none' THEN laws.span() END,
+		CASE WHEN capped THEN laws.number(1, 4) END::text,
+		CASE WHEN capped THEN laws.pick('day', 'week', 'month', NULL) END,
+		CASE WHEN capped AND laws.chance(0.3)
+			THEN laws.pick('campaign', 'properties->>''page''') END,
+		CASE WHEN kind IN (6, 7, 8, 9, 10) THEN laws.number(2, 3) END::text,
+		CASE WHEN kind IN (6, 7, 8, 9) THEN laws.span() END,
+		CASE WHEN kind IN (5, 10, 11, 12) THEN laws.pick('7', '15', '40')
+		END);
+END
+$$;
+
+CREATE PROCEDURE laws.say_gate(l laws.layout, stage text, name text,
+	lower_stages text[])
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	needs int[] := ARRAY[laws.number(1, 7)];
+	condition text;
+	stages text[];
+BEGIN
+	IF laws.chance(0.5) THEN
+		needs := needs || laws.number(1, 7);
+	END IF;
+	IF 6 = ANY (needs) THEN
+		condition := laws.signal_condition();
+	END IF;
+	IF 7 = ANY (needs) THEN
+		condition := concat_ws(' AND ', condition, laws.lead_condition());
+	END IF;
+	IF laws.chance(0.5) THEN
+		SELECT array_agg(s) INTO stages FROM unnest(lower_stages) AS s
+		WHERE laws.chance(0.7);
+		IF laws.chance(0.6) THEN
+			stages := stages || 'hold'::text;
+		END IF;
+	END IF;
+	PERFORM laws.say('INSERT INTO lead_qualify.gate (pipeline, stage, name, '
+		'from_stages, min_total, min_engagement, min_fit, min_grade, '
+		'activity_type, condition, automatic, enabled) VALUES (%L, %L, %L, '
+		'%L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, stage, name,
+		stages::text,
+		CASE WHEN 1 = ANY (needs)
+			THEN laws.pick('15', '30', '37.7', '60') END,
+		CASE WHEN 2 = ANY (needs)
+			THEN laws.pick('5.5', '12', '20', '25.25', '40') END,
+		CASE WHEN 3 = ANY (needs) THEN laws.pick('5', '10', '15') END,
+		CASE WHEN 4 = ANY (needs) THEN laws.pick('A', 'B', 'C') END,
+		CASE WHEN 5 = ANY (needs) THEN laws.pick('demo', 'form', 'call') END,
+		condition, (NOT laws.chance(0.08))::text,
+		(NOT laws.chance(0.05))::text);
+END
+$$;
+
+-- A whole configuration, in place of what was drafted before.
+CREATE PROCEDURE laws.say_configuration(l laws.layout)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	intent constant boolean := laws.chance(0.3);
+	stored constant text := CASE WHEN NOT l.has_stages AND laws.chance(0.3)
+		THEN 'Accepted by sales' END;
+	path text[] := '{lead}';
+	name text;
+BEGIN
+	PERFORM laws.say('BEGIN');
+	FOREACH name IN ARRAY '{gate,rule,exclusion,list,band,stage,dimension}'
+		::text[]
+	LOOP
+		PERFORM laws.say('DELETE FROM lead_qualify.%I WHERE pipeline = %L', name,
+			l.pipeline);
+	END LOOP;
+
+	PERFORM laws.say('INSERT INTO lead_qualify.dimension (pipeline, dimension, '
+		'minimum, maximum, weight) VALUES (%1$L, ''engagement'', %2$L, %3$L, '
+		'%4$s), (%1$L, ''fit'', %5$L, %6$L, %7$s)', l.pipeline,
+		laws.pick(NULL, '0', '0', '-20'), laws.pick(NULL, '60', '100'),
+		laws.pick('1', '1', '0.5'), laws.pick(NULL, '0'),
+		laws.pick(NULL, '40'), laws.pick('1', '1', '2'));
+	IF intent THEN
+		PERFORM laws.say('INSERT INTO lead_qualify.dimension (pipeline, '
+			'dimension, minimum, maximum, weight) VALUES (%L, ''intent'', '
+			'NULL, %L, %s)', l.pipeline, laws.pick(NULL, '25'),
+			laws.pick('0.3', '-0.5'));
+	END IF;
+	IF laws.chance(0.3) THEN
+		PERFORM laws.say('INSERT INTO lead_qualify.dimension (pipeline, '
+			'dimension, minimum, maximum) VALUES (%L, ''total'', %L, %L)',
+			l.pipeline, laws.pick(NULL, '0'), laws.pick('80', '120'));
+	END IF;
+
+	-- both columns of the lead are named, always
+	PERFORM laws.say('INSERT INTO lead_qualify.rule (pipeline, name, dimension, '
+		'applies_to, condition, points) VALUES (%L, ''columns'', ''fit'', '
+		'''lead'', ''employees >= 1000000 AND industry IS NOT NULL'', 1)',
+		l.pipeline);
+	FOR i IN 1 .. laws.number(1, 3)
+	LOOP
+		PERFORM laws.say('INSERT INTO lead_qualify.rule (pipeline, name, '
+			'dimension, applies_to, condition, points) VALUES (%L, %L, %L, '
+			'''lead'', %L, %s)', l.pipeline, 'l_' || i,
+			laws.pick('fit', 'fit', 'fit', 'engagement'),
+			laws.lead_condition(), laws.pick('-5', '5', '10', '15'));
+	END LOOP;
+	CALL laws.say_rule(l, 's_visit', 'engagement', 'visit');
+	CALL laws.say_rule(l, 's_form', 'engagement', 'form');
+	FOR i IN 1 .. laws.number(4, 8)
+	LOOP
+		CALL laws.say_rule(l, 'x_' || i,
+			CASE WHEN intent AND laws.chance(0.3) THEN 'intent'
+				ELSE 'engagement' END,
+			laws.pick('visit', 'email', 'form', 'demo', 'unsub', 'call',
+				NULL));
+	END LOOP;
+
+	PERFORM laws.say('INSERT INTO lead_qualify.stage (pipeline, stage, position, '
+		'kind, stored_as) VALUES (%1$L, ''lead'', 1, ''lead'', NULL), '
+		'(%1$L, ''mql'', 2, ''mql'', NULL), (%1$L, ''sal'', 3, ''sal'', %2$L), '
+		'(%1$L, ''sql'', 4, ''sql'', NULL), (%1$L, ''opportunity'', 5, '
+		'''opportunity'', NULL), (%1$L, ''customer'', 6, ''won'', NULL), '
+		'(%1$L, ''hold'', %3$s, ''hold'', NULL), '
+		'(%1$L, ''disqualified'', 9, ''disqualified'', NULL)', l.pipeline,
+		stored, laws.pick('0', '7'));
+
+	FOREACH name IN ARRAY '{mql,sal,sql,opportunity,customer}'::text[]
+	LOOP
+		FOR i IN 1 .. CASE name WHEN 'mql' THEN laws.number(1, 3)
+			WHEN 'sql' THEN laws.number(1, 2)
+			WHEN 'customer' THEN laws.number(-3, 1)
+			ELSE laws.number(0, 1) END
+		LOOP
+			CALL laws.say_gate(l, name, 'g' || i, path);
+		END LOOP;
+		path := path || name;
+	END LOOP;
+
+	IF laws.chance(0.25) THEN
+		PERFORM laws.say('INSERT INTO lead_qualify.exclusion (pipeline, name, '
+			'condition, scored) VALUES (%L, ''staff'', '
+			'''industry = ''''Staff'''''', %L)', l.pipeline,
+			laws.chance(0.5)::text);
+	END IF;
+	IF laws.chance(0.25) THEN
+		PERFORM laws.say('INSERT INTO lead_qualify.exclusion (pipeline, name, '
+			'condition, scored) VALUES (%L, ''competitors'', '
+			'''lead_qualify.in_list(''''competitors'''', industry)'', %L)',
+			l.pipeline, laws.chance(0.7)::text);
+	END IF;
+	PERFORM laws.say('INSERT INTO lead_qualify.list (pipeline, list, value) '
+		'VALUES (%1$L, ''competitors'', ''PRESS''), '
+		'(%1$L, ''partners'', ''Spring'')', l.pipeline);
+	PERFORM laws.say('INSERT INTO lead_qualify.band (pipeline, dimension, label, '
+		'minimum) VALUES (%1$L, ''fit'', ''A'', 25), (%1$L, ''fit'', ''B+'', '
+		'15), (%1$L, ''fit'', ''B'', 10), (%1$L, ''fit'', ''C'', 5), '
+		'(%1$L, ''fit'', ''F'', 0)', l.pipeline);
+
+	PERFORM laws.say('SELECT lead_qualify.publish(%L, '
+		'effective_from => ''-infinity'')', l.pipeline);
+	PERFORM laws.say('COMMIT');
+END
+$$;
+
+-- A change of the draft and its publication; rules that keep a memory (caps,
+-- counts, max_points) keep those settings.
+CREATE PROCEDURE laws.say_publication(l laws.layout, base timestamptz, number int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	rule text;
+	effective text;
+BEGIN
+	FOR i IN 1 .. laws.number(1, 2)
+	LOOP
+		rule := 'x_' || laws.number(1, 5);
+		CASE laws.number(1, 9)
+			WHEN 1, 2 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule SET points = %s '
+					'WHERE pipeline = %L AND name = %L AND max_points IS NULL',
+					laws.pick('-7', '2', '4', '12', '25'), l.pipeline, rule);
+			WHEN 3 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule '
+					'SET decay = ''exponential'', period = %L '
+					'WHERE pipeline = %L AND name = %L AND max_points IS NULL',
+					laws.span(), l.pipeline, rule);
+			WHEN 4 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule '
+					'SET enabled = NOT enabled '
+					'WHERE pipeline = %L AND name = %L AND max_points IS NULL '
+					'AND at_most IS NULL AND at_least IS NULL', l.pipeline,
+					rule);
+			WHEN 5 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule SET condition = %L '
+					'WHERE pipeline = %L AND name = %L AND max_points IS NULL '
+					'AND at_most IS NULL AND at_least IS NULL',
+					laws.activity_condition(), l.pipeline, rule);
+			WHEN 6 THEN
+				CALL laws.say_rule(l, format('y_%s_%s', number, i),
+					'engagement', laws.pick('visit', 'email', 'demo'));
+			WHEN 7 THEN
+				CALL laws.say_gate(l, laws.pick('mql', 'sql'),
+					format('h%s_%s', number, i), '{lead}');
+			WHEN 8 THEN
+				PERFORM laws.say('UPDATE lead_qualify.dimension SET weight = %s '
+					'WHERE pipeline = %L AND dimension = ''engagement''',
+					laws.pick('0.25', '1', '1.5'), l.pipeline);
+			ELSE
+				PERFORM laws.say('UPDATE lead_qualify.gate '
+					'SET enabled = NOT enabled '
+					'WHERE pipeline = %L AND stage = %L AND name = ''g1''',
+					l.pipeline, laws.pick('mql', 'sql'));
+		END CASE;
+	END LOOP;
+	effective := CASE laws.number(1, 8)
+		WHEN 1 THEN ', effective_from => ''-infinity'''
+		WHEN 2 THEN ', effective_from => ''2100-01-01'''
+		WHEN 3 THEN ''
+		ELSE format(', effective_from => %L', base
+			+ laws.number(0, 90 * 24) * interval '1 hour')
+	END;
+	PERFORM laws.say('SELECT lead_qualify.publish(%L, note => %L%s)', l.pipeline,
+		'change ' || number, effective);
+END
+$$;
+
+-- One row of VALUES for source 1 or 2.
+CREATE FUNCTION laws.activity_row(l laws.layout, source int, k int, lead text,
+	at timestamptz) RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN format('(%L, %s, %L, %s, %s, %L, %L)',
+		CASE WHEN source = 1 THEN laws.activity_name(l, k)
+			ELSE (k * 7919 % 1000003)::text END,
+		laws.lead_value(l, lead),
+		CASE WHEN source = 1
+			THEN laws.pick('visit', 'visit', 'visit', 'email', 'form', 'demo',
+				'unsub', 'other', NULL)
+			ELSE laws.pick('Lead', 'Lead', 'Lead', 'Deal') END,
+		laws.time_literal(at, CASE WHEN source = 1 THEN l.at_type
+			ELSE 'timestamp' END, l.zone),
+		laws.pick('NULL', '0', '5', '15', '33', '60'),
+		laws.pick(NULL, 'spring', 'SPRING', 'autumn', 'winter'),
+		laws.pick(NULL, '{"page": "/pricing"}', '{"page": "/about"}'));
+END
+$$;
+
+CREATE PROCEDURE laws.say_leads(l laws.layout, pure boolean,
+	base timestamptz, names text[])
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	name text;
+	stage text;
+	rows text;
+BEGIN
+	FOREACH name IN ARRAY names
+	LOOP
+		stage := CASE WHEN laws.chance(0.08)
+			THEN laws.pick('mql', 'hold', 'sql') END;
+		rows := concat_ws(', ', rows, format('(%L, %L, %L, %L, %L%s)', name,
+			stage, stage, laws.pick(NULL, '5', '20', '60', '600'),
+			laws.pick(NULL, 'SaaS', 'SaaS', 'Staff', 'press', 'Retail'),
+			CASE WHEN l.has_created THEN ', ' || laws.time_literal(
+				base + laws.number(0, 60 * 24) * interval '1 hour',
+				'timestamptz', 'UTC') ELSE '' END));
+	END LOOP;
+	PERFORM laws.say('INSERT INTO %s (%s, stage, start_stage, employees, '
+		'industry%s) VALUES %s ON CONFLICT DO NOTHING', l.leads, l.lead_key,
+		CASE WHEN l.has_created THEN ', created_at' ELSE '' END, rows);
+END
+$$;
+
+-- A change of leads' columns, stage or both, logged where it is one.
+CREATE PROCEDURE laws.say_lead_change(l laws.layout, names text[],
+	columns boolean, move boolean)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	employees constant text := laws.pick('NULL', '5', '20', '60', '600');
+	industry constant text := laws.pick('NULL', '''SaaS''', '''Staff''',
+		'''press''', '''Retail''');
+	stage constant text := laws.pick('lead', 'lead', 'mql', 'sal', 'sql',
+		'opportunity', 'customer', 'hold', 'hold', 'disqualified');
+	chosen text;
+	stored text;
+BEGIN
+	SELECT format('%s IN (%s)', l.lead_key, string_agg(quote_literal(x), ', '))
+	INTO chosen FROM unnest(names) AS x;
+	-- the spelling that the draft gives the stage when the step runs
+	stored := format('(SELECT coalesce(s.stored_as, s.stage) '
+		'FROM lead_qualify.stage s WHERE s.pipeline = %L AND s.stage = %L)',
+		l.pipeline, stage);
+	IF columns THEN
+		PERFORM laws.say('INSERT INTO laws.log SELECT ''attribute'', %s::text '
+			'FROM %s WHERE %s AND (employees, industry) IS DISTINCT FROM '
+			'(%s, %s)', l.lead_key, l.leads, chosen, employees, industry);
+	END IF;
+	IF move THEN
+		PERFORM laws.say('INSERT INTO laws.log SELECT ''manual'', %s::text '
+			'FROM %s WHERE %s AND stage IS DISTINCT FROM %s', l.lead_key,
+			l.leads, chosen, stored);
+	END IF;
+	PERFORM laws.say('UPDATE %s SET %s WHERE %s', l.leads, concat_ws(', ',
+		CASE WHEN columns THEN format('employees = %s, industry = %s',
+			employees, industry) END,
+		CASE WHEN move THEN format('stage = %s', stored) END,
+		CASE WHEN NOT columns AND NOT move THEN 'note = ''seen''' END),
+		chosen);
+END
+$$;
+
+CREATE PROCEDURE laws.generate(p_seed int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	base constant timestamptz := '2026-01-01 00:00+00';
+	l laws.layout;
+	pure boolean;
+	steps int;
+	source int;
+	target text;
+	names text[];
+	chosen text;
+	rows text[];
+	upsert boolean;
+	keys int[] := '{}';
+	keys2 int[] := '{}';
+	k int := 0;
+	at timestamptz;
+	block int := 0;						-- 1 in a transaction, 2 after a savepoint
+	publications int := 0;
+BEGIN
+	PERFORM setseed(p_seed % 1000000 / 1000000.0);
+	SELECT * INTO l FROM laws.layout
+	WHERE layout = (p_seed - 1) % (SELECT count(*) FROM laws.layout);
+	pure := NOT l.has_stages AND laws.chance(0.4);
+	DELETE FROM laws.step;
+	DELETE FROM laws.script;
+	INSERT INTO laws.script VALUES (p_seed, l.layout, pure);
+
+	CALL laws.say_layout(l, p_seed);
+	IF NOT l.has_stages THEN
+		PERFORM laws.say(laws.empty_statement(l));
+	END IF;
+	PERFORM laws.say('DELETE FROM laws.log');
+	CALL laws.say_configuration(l);
+	SELECT array_agg(laws.lead_name(l, i) ORDER BY i) INTO names
+	FROM generate_series(1, 24) AS i;
+	CALL laws.say_leads(l, pure, base, names[9:CASE WHEN l.foreign_key THEN 24
+		ELSE 20 END]);
+	IF NOT l.has_stages THEN
+		CALL laws.say_leads(l, pure, base, names[1:8]);
+	END IF;
+
+	steps := laws.number(60, 110);
+	FOR step IN 1 .. steps
+	LOOP
+		-- transactions and savepoints around the steps
+		IF block = 0 AND laws.chance(0.1) THEN
+			PERFORM laws.say('BEGIN');
+			block := 1;
+		ELSIF block = 1 AND laws.chance(0.3) THEN
+			PERFORM laws.say('SAVEPOINT s');
+			block := 2;
+		ELSIF block = 2 AND laws.chance(0.4) THEN
+			PERFORM laws.say(laws.pick('ROLLBACK TO s', 'ROLLBACK TO s',
+				'RELEASE s'));
+			block := 1;
+		ELSIF block > 0 AND laws.chance(0.3) THEN
+			PERFORM laws.say(laws.pick('COMMIT', 'COMMIT', 'COMMIT', 'ROLLBACK'));
+			block := 0;
+		END IF;
+
+		source := CASE WHEN l.second_source AND laws.chance(0.3) THEN 2
+			ELSE 1 END;
+		-- some leads have many activities, most have few
+		chosen := names[1 + floor(24 * random() * random())::int];
+		target := CASE source WHEN 1 THEN l.activities
+			ELSE split_part(l.leads, '.', 1) || '.calls' END;
+		CASE
+			WHEN laws.chance(0.45) OR cardinality(keys) < 10
+				OR cardinality(keys2) < 3 AND source = 2
+			THEN
+				rows := '{}';
+				upsert := source = 1 AND NOT l.partitioned
+					AND cardinality(keys) > 0 AND laws.chance(0.1);
+				FOR i IN 1 .. CASE WHEN laws.chance(0.5) THEN 1
+					ELSE laws.number(2, 12) END
+				LOOP
+					k := k + 1;
+					at := base + 90 * interval '24 hours'
+						* CASE WHEN laws.chance(0.25) THEN random()
+							ELSE least(1, step::float8 / steps
+								+ random() * 0.02) END;
+					at := CASE laws.number(1, 8)
+						WHEN 1 THEN date_trunc('day', at, 'UTC')
+						WHEN 2 THEN at
+						WHEN 3 THEN date_trunc('minute', at)
+						ELSE date_trunc('hour', at) END;
+					IF laws.chance(0.01) THEN
+						at := at + interval '100 years';
+					ELSIF NOT pure AND laws.chance(
+						CASE WHEN l.has_stages THEN 0.4 ELSE 0.05 END)
+					THEN
+						at := NULL;
+					END IF;
+					IF source = 1 THEN
+						keys := keys || k;
+					ELSE
+						keys2 := keys2 || k;
+					END IF;
+					rows := rows || laws.activity_row(l, source,
+						CASE WHEN upsert AND i = 1
+							THEN keys[laws.number(1, cardinality(keys) - 1)]
+							ELSE k END,
+						CASE WHEN laws.chance(0.02) THEN NULL
+							WHEN laws.chance(0.5) THEN chosen
+							ELSE names[1 + floor(24 * random())::int] END,
+						at);
+				END LOOP;
+				IF source = 1 THEN
+					PERFORM laws.say('INSERT INTO %s (%s, %s, %s, %s, amount, '
+						'campaign, properties) VALUES %s%s', target,
+						l.activity_key, l.activity_lead, l.activity_type,
+						l.activity_at,
+						(SELECT string_agg(r, ', ' ORDER BY random())
+						 FROM unnest(rows) AS r),
+						CASE WHEN upsert THEN format(' ON CONFLICT (%1$s) '
+							'DO UPDATE SET %2$s = excluded.%2$s',
+							l.activity_key, l.activity_at) ELSE '' END);
+				ELSE
+					PERFORM laws.say('INSERT INTO %s (id, subject, subject_type, '
+						'started, amount, campaign, properties) VALUES %s',
+						target, (SELECT string_agg(r, ', ' ORDER BY random())
+						 FROM unnest(rows) AS r));
+				END IF;
+			WHEN source = 2 THEN
+				PERFORM laws.say(laws.pick(
+					'DELETE FROM %1$s WHERE id IN (%2$L, %3$L)',
+					'UPDATE %1$s SET started = started - interval ''5 days'' '
+						'WHERE id IN (%2$L, %3$L)',
+					'UPDATE %1$s SET subject_type = ''Lead'' '
+						'WHERE id IN (%2$L, %3$L)',
+					'UPDATE %1$s SET subject_type = ''Deal'', subject = %4$L '
+						'WHERE id = %2$L',
+					'UPDATE %1$s SET subject = %4$L WHERE subject = %5$L'),
+					target,
+					(keys2[laws.number(1, cardinality(keys2))]
+						* 7919 % 1000003)::text,
+					(keys2[laws.number(1, cardinality(keys2))]
+						* 7919 % 1000003)::text,
+					chosen, names[laws.number(1, 24)]);
+			WHEN laws.chance(0.4) THEN
+				PERFORM laws.say(laws.pick(
+					'DELETE FROM %1$s WHERE %2$s IN (%3$L, %4$L)',
+					'DELETE FROM %1$s WHERE %2$s IN (%3$L, %4$L)',
+					'DELETE FROM %1$s WHERE %5$s = %7$s AND %6$s = ''email''',
+					'UPDATE %1$s SET %8$s = %9$s WHERE %2$s = %3$L',
+					'UPDATE %1$s SET %8$s = %9$s WHERE %2$s = %3$L',
+					'UPDATE %1$s SET %8$s = (%8$s + interval ''26 hours'')::'
+						'%10$s WHERE %5$s = %7$s AND %8$s < ''2026-05-01''',
+					'UPDATE %1$s SET %5$s = %7$s WHERE %2$s IN (%3$L, %4$L)',
+					'UPDATE %1$s SET %5$s = NULL WHERE %2$s = %4$L',
+					'UPDATE %1$s SET %6$s = ''form'' '
+						'WHERE %2$s IN (%3$L, %4$L)',
+					'UPDATE %1$s SET amount = coalesce(amount, 0) + 20 '
+						'WHERE %5$s = %7$s',
+					'UPDATE %1$s SET campaign = campaign WHERE %5$s = %7$s',
+					'UPDATE %1$s SET %8$s = %9$s, %6$s = ''demo'', '
+						'%5$s = %7$s WHERE %2$s IN (%3$L)',
+					'WITH d AS (DELETE FROM %1$s WHERE %2$s IN (%3$L, %4$L) '
+						'RETURNING *) INSERT INTO %1$s (%2$s, %5$s, %6$s, '
+						'%8$s, amount) SELECT %2$s, %7$s, %6$s, %8$s, amount '
+						'FROM d'),
+					target, l.activity_key,
+					laws.activity_name(l,
+						keys[laws.number(1, cardinality(keys))]),
+					laws.activity_name(l,
+						keys[laws.number(1, cardinality(keys))]),
+					l.activity_lead, l.activity_type,
+					laws.lead_value(l, chosen),
+					l.activity_at,
+					laws.time_literal(base + random() * 90
+						* interval '24 hours', l.at_type, l.zone),
+					l.at_type);
+			WHEN laws.chance(0.15) THEN
+				IF block = 0 THEN
+					PERFORM laws.say('BEGIN');
+				END IF;
+				publications := publications + 1;
+				CALL laws.say_publication(l, base, publications);
+				IF block = 0 THEN
+					PERFORM laws.say('COMMIT');
+				END IF;
+			WHEN laws.chance(0.2) THEN
+				CALL laws.say_leads(l, pure, base,
+					ARRAY[chosen, names[laws.number(20, 24)]]);
+			WHEN laws.chance(0.15) THEN
+				PERFORM laws.say('DELETE FROM laws.log WHERE lead = %L', chosen);
+				PERFORM laws.say('DELETE FROM %s WHERE %s = %L', l.leads,
+					l.lead_key, chosen);
+			WHEN pure THEN
+				CALL laws.say_lead_change(l, ARRAY[chosen], false, false);
+			ELSE
+				CALL laws.say_lead_change(l, CASE WHEN laws.chance(0.8)
+						THEN ARRAY[chosen]
+						ELSE ARRAY[chosen, names[laws.number(1, 24)],
+							names[laws.number(1, 24)]] END,
+					laws.chance(0.4), laws.chance(0.7));
+		END CASE;
+	END LOOP;
+	IF block > 0 THEN
+		PERFORM laws.say('COMMIT');
+	END IF;
+	-- leads that a rollback or a delete left out come after their activities
+	CALL laws.say_leads(l, pure, base, names[CASE WHEN l.has_stages THEN 9
+		ELSE 1 END:24]);
+END
+$$;
