@@ -21,7 +21,7 @@ typedef struct Deferred
 	char	   *pipeline;
 	int32		source;
 	Oid			relid;			/* table of the row */
-	HeapTuple	row;
+	HeapTuple	row;			/* NULL: the table was truncated */
 	bool		replay;
 	SubTransactionId subxact;
 } Deferred;
@@ -36,24 +36,23 @@ xact_callback(XactEvent event, void *arg)
 		collected = NIL;		/* freed with TopTransactionContext */
 }
 
+/* rows of the subtransaction that ends are the last ones of the list */
 static void
 subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 				 SubTransactionId parentSubid, void *arg)
 {
-	ListCell   *lc;
-
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	foreach(lc, collected)
+	for (int i = list_length(collected) - 1; i >= 0; i--)
 	{
-		Deferred   *d = lfirst(lc);
+		Deferred   *d = list_nth(collected, i);
 
 		if (d->subxact != mySubid)
-			continue;
+			break;
 		if (event == SUBXACT_EVENT_COMMIT_SUB)
 			d->subxact = parentSubid;
 		else
-			collected = foreach_delete_current(collected, lc);
+			collected = list_truncate(collected, i);
 	}
 }
 
@@ -64,6 +63,7 @@ lq_deferred_init(void)
 	RegisterSubXactCallback(subxact_callback, NULL);
 }
 
+/* slot NULL: the table was truncated */
 static void
 collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool replay)
 {
@@ -73,7 +73,7 @@ collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool
 	d->pipeline = pstrdup(live->pipeline->name);
 	d->source = source->number;
 	d->relid = RelationGetRelid(rel);
-	d->row = ExecCopySlotHeapTuple(slot);
+	d->row = slot == NULL ? NULL : ExecCopySlotHeapTuple(slot);
 	d->replay = replay;
 	d->subxact = GetCurrentSubTransactionId();
 	collected = lappend(collected, d);
@@ -91,9 +91,24 @@ lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata)
 		collect(live, source, trigdata->tg_relation, trigdata->tg_newslot, true);
 }
 
+/* rows collected before may be gone: their leads are to be replayed */
+void
+lq_deferred_truncated(LqLive *live, LqSource *source, TriggerData *trigdata)
+{
+	if (collected != NIL)
+		collect(live, source, trigdata->tg_relation, NULL, true);
+}
+
+static bool
+is_for(const Deferred *d, const LqLive *live)
+{
+	return strcmp(d->pipeline, live->pipeline->name) == 0;
+}
+
 /* one collected row becomes an arrival */
 static void
-read_collected(LqLive *live, LqGuard *guard, const Deferred *d, LqArrivals *arrivals)
+read_collected(LqLive *live, LqGuard *guard, const Deferred *d, bool replay,
+			   LqArrivals *arrivals)
 {
 	LqReader	reader = {0};
 	TupleTableSlot *slot;
@@ -104,14 +119,14 @@ read_collected(LqLive *live, LqGuard *guard, const Deferred *d, LqArrivals *arri
 	reader.source = lq_source_get(live->pipeline, d->source);
 	reader.guard = guard;
 	reader.live = true;
-	if (reader.source == NULL || reader.source->lead == NULL)
+	if (d->row == NULL || reader.source == NULL || reader.source->lead == NULL)
 		return;
 	reader.rel = try_relation_open(d->relid, AccessShareLock);
 	if (reader.rel == NULL)
 		return;					/* dropped since */
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(reader.rel), &TTSOpsHeapTuple);
 	ExecStoreHeapTuple(d->row, slot, false);
-	if (d->replay)
+	if (d->replay || replay)
 	{
 		if (lq_activity_lead(&reader, slot, &lead))
 			lq_arrivals_add(arrivals, lead, NULL);
@@ -131,17 +146,24 @@ lq_deferred_flush(LqLive *live)
 	List	   *kept = NIL;
 	ListCell   *lc;
 	MemoryContext old;
+	bool		replay = false;
 
 	if (collected == NIL)
 		return;
+	foreach(lc, collected)
+	{
+		Deferred   *d = lfirst(lc);
+
+		replay = replay || (d->row == NULL && is_for(d, live));
+	}
 	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
 	foreach(lc, collected)
 	{
 		Deferred   *d = lfirst(lc);
 
-		if (strcmp(d->pipeline, live->pipeline->name) == 0)
-			read_collected(live, &guard, d, &arrivals);
+		if (is_for(d, live))
+			read_collected(live, &guard, d, replay, &arrivals);
 		else
 		{
 			old = MemoryContextSwitchTo(TopTransactionContext);

@@ -421,12 +421,12 @@ values_found(Explained *x, const LqGate *gate, const LqPart *part)
 	initStringInfo(&buf);
 	foreach(lc, part->subjects)
 	{
-		const char *subject = lfirst(lc);
-		LqCondition *text = lq_condition_create(psprintf("(%s)::pg_catalog.text", subject),
+		const LqPart *subject = lfirst(lc);
+		LqCondition *text = lq_condition_create(psprintf("(%s)::pg_catalog.text", subject->text),
 												TEXTOID, "gate", gate->name);
 		char	   *value = lq_engine_text(&x->engine, text);
 
-		appendStringInfo(&buf, "%s%s = %s", buf.len > 0 ? ", " : "", subject,
+		appendStringInfo(&buf, "%s%s = %s", buf.len > 0 ? ", " : "", subject->title,
 						 value == NULL ? "null" : value);
 	}
 	return buf.data;
@@ -446,7 +446,7 @@ explain_condition(Explained *x, const LqGate *gate)
 		LqPart	   *part = lfirst(lc);
 		LqCondition *condition = lq_condition_create(part->text, BOOLOID, "gate", gate->name);
 
-		put_requirement(x, stage, gate->name, part->text, values_found(x, gate, part),
+		put_requirement(x, stage, gate->name, part->title, values_found(x, gate, part),
 						"true", x->engine.holds(&x->engine, condition));
 	}
 }
@@ -517,6 +517,24 @@ explain_gate(Explained *x, const LqGate *gate)
 	x->engine.fresh = false;
 }
 
+/* a stage ahead: its gates in order of name; without any, a person decides */
+static void
+explain_ahead(Explained *x, int stage)
+{
+	const LqModel *model = x->c->lead.model;
+	bool		any = false;
+
+	for (int i = 0; i < model->ngates; i++)
+		if (model->gates[i].stage == stage)
+		{
+			explain_gate(x, &model->gates[i]);
+			any = true;
+		}
+	if (!any)
+		put_requirement(x, model->stages[stage].name, NULL, "manual", NULL,
+						"a person moves the lead", false);
+}
+
 /* what keeps the lead from every stage */
 static void
 explain_obstacles(Explained *x)
@@ -550,25 +568,11 @@ lq_explain_stage(PG_FUNCTION_ARGS)
 	model = x.c->lead.model;
 	current = lq_model_stage(model, x.c->lead.stage);
 	explain_obstacles(&x);
-	/* nearest stage first */
-	for (int i = model->ngates - 1; i >= 0 && current >= 0; i--)
-	{
-		const LqGate *gate = &model->gates[i];
-		int			first = i;
-
-		/* gates of a stage in order of name */
-		while (first > 0 && model->gates[first - 1].stage == gate->stage)
-			first--;
-		if (LQ_ON_PATH(model->stages[current].kind) &&
-			model->stages[gate->stage].position <= model->stages[current].position)
-		{
-			i = first;
-			continue;
-		}
-		for (int k = first; k <= i; k++)
-			explain_gate(&x, &model->gates[k]);
-		i = first;
-	}
+	for (int stage = 0; stage < model->nstages && current >= 0; stage++)
+		if (LQ_ON_PATH(model->stages[stage].kind) &&
+			!(LQ_ON_PATH(model->stages[current].kind) &&
+			  model->stages[stage].position <= model->stages[current].position))
+			explain_ahead(&x, stage);
 	explained_done(&x);
 	return (Datum) 0;
 }

@@ -388,8 +388,41 @@ typedef struct SubjectContext
 {
 	List	   *columns;		/* deparse context */
 	Oid			schema;
-	List	   *texts;
+	List	   *parts;			/* of LqPart * */
 } SubjectContext;
+
+/* the text without what only qualifies it */
+static char *
+readable(const char *text)
+{
+	static const char *const noise[] = {"lead_qualify.", "'::text"};
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	while (*text != '\0')
+	{
+		if (strncmp(text, noise[0], strlen(noise[0])) == 0)
+			text += strlen(noise[0]);
+		else if (strncmp(text, noise[1], strlen(noise[1])) == 0)
+		{
+			appendStringInfoChar(&buf, '\'');
+			text += strlen(noise[1]);
+		}
+		else
+			appendStringInfoChar(&buf, *text++);
+	}
+	return buf.data;
+}
+
+static LqPart *
+make_part(Node *node, List *columns)
+{
+	LqPart	   *part = palloc0(sizeof(LqPart));
+
+	part->text = deparse_expression(node, columns, false, false);
+	part->title = readable(part->text);
+	return part;
+}
 
 /* columns, and calls of times() and its kin, each once */
 static bool
@@ -405,15 +438,15 @@ collect_subjects(Node *node, void *arg)
 		((FuncExpr *) node)->funcresulttype != BOOLOID;
 	if (IsA(node, Var) || call)
 	{
-		char	   *text = deparse_expression(node, context->columns, false, false);
+		LqPart	   *part = make_part(node, context->columns);
 		ListCell   *lc;
 
-		foreach(lc, context->texts)
+		foreach(lc, context->parts)
 		{
-			if (strcmp(lfirst(lc), text) == 0)
+			if (strcmp(((LqPart *) lfirst(lc))->text, part->text) == 0)
 				return false;
 		}
-		context->texts = lappend(context->texts, text);
+		context->parts = lappend(context->parts, part);
 		return false;
 	}
 	return expression_tree_walker(node, collect_subjects, context);
@@ -437,13 +470,13 @@ lq_expression_parts(const char *text, Relation rel)
 	foreach(lc, make_ands_implicit((Expr *) expr))
 	{
 		SubjectContext context = {NIL, lq_schema(), NIL};
-		LqPart	   *part = palloc(sizeof(LqPart));
+		LqPart	   *part;
 
 		context.columns = deparse_context_for(RelationGetRelationName(rel),
 											  RelationGetRelid(rel));
-		part->text = deparse_expression(lfirst(lc), context.columns, false, false);
+		part = make_part(lfirst(lc), context.columns);
 		collect_subjects(lfirst(lc), &context);
-		part->subjects = context.texts;
+		part->subjects = context.parts;
 		parts = lappend(parts, part);
 	}
 	AtEOXact_GUC(false, level);

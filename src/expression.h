@@ -55,7 +55,8 @@ extern LqChecked *lq_expression_check(const char *text, Relation rel,
 typedef struct LqPart
 {
 	char	   *text;
-	List	   *subjects;		/* of char *: columns and calls it looks at */
+	char	   *title;			/* as a person would write it */
+	List	   *subjects;		/* of LqPart *: columns and calls it looks at */
 } LqPart;
 
 extern List *lq_expression_parts(const char *text, Relation rel);

@@ -159,9 +159,10 @@ created_event(LqCases *cases, LqCase *c, bool attached, TimestampTz horizon)
 	TupleDesc	desc = RelationGetDescr(cases->leads);
 	LqEvent		event = {0};
 
+	/* what is stored must give every later replay the same time */
 	if (c->lead_since == DT_NOBEGIN)
-		c->lead_since = c->created_at != DT_NOBEGIN ? c->created_at :
-			GetCurrentTimestamp();
+		c->lead_since = Min(horizon, c->created_at != DT_NOBEGIN ? c->created_at :
+							GetCurrentTimestamp());
 	event.pos.kind = LQ_EVENT_CREATED;
 	event.pos.at = Min(c->lead_since, horizon);
 	if (c->nevents > 0 && c->events[0].pos.at < event.pos.at)

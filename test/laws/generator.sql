@@ -657,6 +657,7 @@ DECLARE
 	base constant timestamptz := '2026-01-01 00:00+00';
 	l laws.layout;
 	pure boolean;
+	present float8;						-- share of activities dated now
 	steps int;
 	source int;
 	target text;
@@ -674,7 +675,10 @@ BEGIN
 	PERFORM setseed(p_seed % 1000000 / 1000000.0);
 	SELECT * INTO l FROM laws.layout
 	WHERE layout = (p_seed - 1) % (SELECT count(*) FROM laws.layout);
+	-- pure scripts have no event that is dated by the clock
 	pure := NOT l.has_stages AND laws.chance(0.4);
+	present := CASE WHEN pure THEN 0
+		WHEN l.has_stages OR laws.chance(0.5) THEN 0.5 ELSE 0.05 END;
 	DELETE FROM laws.step;
 	DELETE FROM laws.script;
 	INSERT INTO laws.script VALUES (p_seed, l.layout, pure);
@@ -740,9 +744,7 @@ BEGIN
 						ELSE date_trunc('hour', at) END;
 					IF laws.chance(0.01) THEN
 						at := at + interval '100 years';
-					ELSIF NOT pure AND laws.chance(
-						CASE WHEN l.has_stages THEN 0.4 ELSE 0.05 END)
-					THEN
+					ELSIF laws.chance(present) THEN
 						at := NULL;
 					END IF;
 					IF source = 1 THEN

@@ -180,8 +180,8 @@ AS $$
 DECLARE
 	r record;
 BEGIN
-	FOR r IN EXECUTE format('SELECT s FROM %s s ORDER BY %s', source, sort) LOOP
-		EXECUTE format('INSERT INTO %s SELECT ($1).*', target) USING r.s;
+	FOR r IN EXECUTE format('SELECT s::text AS row FROM %s s ORDER BY %s', source, sort) LOOP
+		EXECUTE format('INSERT INTO %s SELECT ($1::%1$s).*', target) USING r.row;
 	END LOOP;
 END;
 $$;

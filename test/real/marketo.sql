@@ -65,8 +65,8 @@ VALUES ('marketo', 'delivered', '7', NULL, 0.5, 'linear', '30 days', NULL, NULL)
 	('marketo', 'hard_bounce', 'bounced', $$category IN (1, 2)$$, -15, 'none', NULL, 1, NULL),
 	('marketo', 'webinar_click', 'email_click', $$primary_attribute_value ILIKE '%webinar%'$$, 12, 'exponential', '60 days', 3, 'day'),
 	('marketo', 'merge', 'merged', 'NOT merged_in_sales', 5, 'none', NULL, NULL, NULL);
-UPDATE lead_qualify.gate SET min_engagement = 12 WHERE pipeline = 'marketo' AND stage = 'mql' AND name = 'score';
-SELECT tap.ok(lead_qualify.publish('marketo', effective_from => '-infinity') = 2, 'marketo: the rules are published');
+UPDATE lead_qualify.gate SET min_engagement = 4 WHERE pipeline = 'marketo' AND stage = 'mql' AND name = 'score';
+SELECT tap.ok(lead_qualify.publish('marketo', effective_from => '-infinity') > 1, 'marketo: the rules are published');
 SELECT tap.ok(lead_qualify.recompute('marketo') = (SELECT count(*) FROM marketo.lead), 'marketo: the leads that are there are scored');
 
 -- the rest comes live: some files as one COPY, one a row a statement
@@ -100,6 +100,7 @@ SELECT tap.no_row('SELECT id FROM marketo.lead WHERE stage IS NULL EXCEPT SELECT
 	'marketo: a lead that comes after its activities is scored at once');
 SELECT tap.laws('marketo', 20);
 
+
 -- The same rows once more, all leads first, then every activity by itself and
 -- backwards.
 CREATE SCHEMA marketo_rows;
@@ -116,7 +117,6 @@ SELECT tap.copy_draft('marketo', 'marketo_rows');
 SELECT tap.row_by_row(format('marketo.%I', activities_table)::regclass, format('marketo_rows.%I', activities_table)::regclass, 'activity_date DESC, id')
 FROM lead_qualify.source WHERE pipeline = 'marketo' ORDER BY number DESC;
 SELECT tap.laws('marketo_rows', 20);
-SELECT lead_qualify.recompute('marketo') > 0, lead_qualify.recompute('marketo_rows') > 0 \gset
 SELECT tap.same_outcome('marketo', 'marketo_rows', 'marketo: a batch leaves what single rows leave');
 
 -- changes of the data: late corrections and erasure
