@@ -143,7 +143,7 @@ SET session_replication_role = replica;
 INSERT INTO activity VALUES (220, 11, 'demo', '2024-02-03');
 RESET session_replication_role;
 SELECT lead, total, stage FROM state WHERE lead = 11;
-SELECT * FROM lead_qualify.verify('arrive');
+SELECT lead, string_agg(DISTINCT item, ', ' ORDER BY item) AS differs FROM lead_qualify.verify('arrive') GROUP BY lead;
 SELECT lead_qualify.recompute('arrive', '{11}');
 SELECT lead, total, stage FROM state WHERE lead = 11;
 
@@ -193,6 +193,7 @@ FROM path_at_once;
 SELECT * FROM lead_qualify.verify('arrive');
 SELECT * FROM lead_qualify.verify('pages');
 SELECT * FROM lead_qualify.problem WHERE pipeline IN ('arrive', 'pages');
+DROP VIEW state;
 SELECT lead_qualify.detach('pages', keep_data => false);
 SELECT lead_qualify.detach('arrive', keep_data => false);
 RESET search_path;

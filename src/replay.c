@@ -212,14 +212,15 @@ unchanged(const LqCase *c)
 		c->stored_version == c->lead.model->version;
 }
 
-/* replay a batch and write what differs; returns the number of events */
+/* replay a batch and write what differs; returns the number of leads */
 static int64
-recompute_batch(LqPipeline *p, Datum *keys, int nkeys)
+recompute_batch(LqPipeline *p, Datum *keys, int nkeys, int64 *events)
 {
 	LqCases    *cases = lq_cases_create(p, keys, nkeys);
 	TimestampTz now;
-	int64		events = 0;
+	int64		found = 0;
 
+	*events = 0;
 	cases->origin = "recompute";
 	lq_cases_lock(cases);
 	now = GetCurrentTimestamp();
@@ -236,13 +237,13 @@ recompute_batch(LqPipeline *p, Datum *keys, int nkeys)
 	{
 		LqCase	   *c = &cases->cases[i];
 
-		events += c->nevents;
-		if (c->exists && unchanged(c))
-			c->state_same = true;
+		*events += c->nevents;
+		found += c->exists;
+		c->state_same = c->exists && unchanged(c);
 	}
 	lq_cases_write(cases);
 	lq_cases_close(cases);
-	return events;
+	return found;
 }
 
 static void
@@ -269,6 +270,7 @@ recompute_scan(KeyScan *scan)
 	TimestampTz last = GetCurrentTimestamp();
 	int			limit = BATCH_LEADS;
 	bool		reported = false;
+	int64		worked = 0;
 	LqUser		user;
 
 	lq_become(&user, p->owner);
@@ -284,7 +286,7 @@ recompute_scan(KeyScan *scan)
 		keys = scan_next(scan, limit, &count, outer);
 		if (count == 0)
 			break;
-		events = recompute_batch(p, keys, count);
+		worked += recompute_batch(p, keys, count, &events);
 		if (events > BATCH_EVENTS)
 			limit = Max(1, limit / 4);
 		else if (events < BATCH_EVENTS / 8)
@@ -303,7 +305,7 @@ recompute_scan(KeyScan *scan)
 		report_progress(scan, &last, true);
 	lq_return(&user);
 	MemoryContextDelete(batch);
-	return scan->done;
+	return worked;
 }
 
 static void
@@ -395,6 +397,7 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 		MemoryContext old = MemoryContextSwitchTo(work);
 		LqUser		user;
 		Datum	   *keys;
+		int64		events;
 
 		lq_become(&user, p->owner);
 		scan_leads(&scan, p);
@@ -411,7 +414,7 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 		done = scan.done;
 		scan.total = total;
 		if (count > 0)
-			(void) recompute_batch(p, keys, count);
+			(void) recompute_batch(p, keys, count, &events);
 		lq_return(&user);
 		report_progress(&scan, &last, count == 0 && done > batch);
 		MemoryContextSwitchTo(old);
@@ -529,6 +532,18 @@ verify_history(Verifier *v, LqCases *cases, LqCase *c)
 	}
 }
 
+/*
+ * A replay ends where the stored state does.  But what is newer, in the past
+ * and not waiting for its time should be in the state: look for it, too.
+ */
+static TimestampTz
+verify_horizon(const LqCase *c)
+{
+	TimestampTz seen = Min(GetCurrentTimestamp(), c->next_due_at - 1);
+
+	return Max(c->lead.score->as_of, seen);
+}
+
 static void
 verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
 {
@@ -538,7 +553,7 @@ verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
 
 	v->lead = lq_key_text(cases->pipeline, c->key);
 	stored_grade = lq_model_grade(stored.model, stored.score, stored.score->as_of);
-	lq_case_replay(cases, c, engine, stored.score->as_of);
+	lq_case_replay(cases, c, engine, verify_horizon(c));
 	verify_score(v, stored.score, c->lead.score,
 				 1e-9 * worths(engine, c->lead.score));
 	differ_text(v, "scored_at", time_text(stored.score->as_of), time_text(c->lead.score->as_of));

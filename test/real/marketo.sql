@@ -3,8 +3,8 @@
 -- byte order mark; HEADER skips it with the first line.
 --
 -- The export is a sample: the activities are of other leads than the 100 in
--- the leads file.  Those leads are added with their key and nothing else, some
--- before their activities and some after, as a connector syncs them.
+-- the leads file.  Those leads are added, some with their key and nothing
+-- else before their activities, some after, as a connector syncs them.
 
 CREATE SCHEMA marketo;
 \set header `head -n 1 dbt_marketo/marketo_lead_data.csv | tr -d '\r'`
@@ -93,8 +93,8 @@ CREATE VIEW marketo.activity AS
 	UNION ALL SELECT lead_id, id FROM marketo.activity_send_email;
 SELECT tap.ok(count(*) > 100, 'marketo: activities of unknown leads are taken (' || count(*) || ')')
 FROM marketo.activity a WHERE NOT EXISTS (SELECT FROM marketo.lead l WHERE l.id = a.lead_id);
-INSERT INTO marketo.lead (id)
-SELECT DISTINCT lead_id FROM marketo.activity
+INSERT INTO marketo.lead (id, created_at)
+SELECT DISTINCT lead_id, timestamp '2020-05-15' FROM marketo.activity
 ON CONFLICT DO NOTHING;
 SELECT tap.no_row('SELECT id FROM marketo.lead WHERE stage IS NULL EXCEPT SELECT lead FROM marketo.lead_qualification',
 	'marketo: a lead that comes after its activities is scored at once');
@@ -116,6 +116,7 @@ FROM lead_qualify.source WHERE pipeline = 'marketo' AND number > 1 ORDER BY numb
 SELECT tap.copy_draft('marketo', 'marketo_rows');
 SELECT tap.row_by_row(format('marketo.%I', activities_table)::regclass, format('marketo_rows.%I', activities_table)::regclass, 'activity_date DESC, id')
 FROM lead_qualify.source WHERE pipeline = 'marketo' ORDER BY number DESC;
+SELECT lead_qualify.recompute('marketo_rows') > 0 AS all_scored \gset
 SELECT tap.laws('marketo_rows', 20);
 SELECT tap.same_outcome('marketo', 'marketo_rows', 'marketo: a batch leaves what single rows leave');
 
