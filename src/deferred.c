@@ -21,7 +21,7 @@ typedef struct Deferred
 	char	   *pipeline;
 	int32		source;
 	Oid			relid;			/* table of the row */
-	HeapTuple	row;			/* NULL: the table was truncated */
+	HeapTuple	row;
 	bool		replay;
 	SubTransactionId subxact;
 } Deferred;
@@ -63,7 +63,6 @@ lq_deferred_init(void)
 	RegisterSubXactCallback(subxact_callback, NULL);
 }
 
-/* slot NULL: the table was truncated */
 static void
 collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool replay)
 {
@@ -73,7 +72,7 @@ collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool
 	d->pipeline = pstrdup(live->pipeline->name);
 	d->source = source->number;
 	d->relid = RelationGetRelid(rel);
-	d->row = slot == NULL ? NULL : ExecCopySlotHeapTuple(slot);
+	d->row = ExecCopySlotHeapTuple(slot);
 	d->replay = replay;
 	d->subxact = GetCurrentSubTransactionId();
 	collected = lappend(collected, d);
@@ -91,24 +90,9 @@ lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata)
 		collect(live, source, trigdata->tg_relation, trigdata->tg_newslot, true);
 }
 
-/* rows collected before may be gone: their leads are to be replayed */
-void
-lq_deferred_truncated(LqLive *live, LqSource *source, TriggerData *trigdata)
-{
-	if (collected != NIL)
-		collect(live, source, trigdata->tg_relation, NULL, true);
-}
-
-static bool
-is_for(const Deferred *d, const LqLive *live)
-{
-	return strcmp(d->pipeline, live->pipeline->name) == 0;
-}
-
 /* one collected row becomes an arrival */
 static void
-read_collected(LqLive *live, LqGuard *guard, const Deferred *d, bool replay,
-			   LqArrivals *arrivals)
+read_collected(LqLive *live, LqGuard *guard, const Deferred *d, LqArrivals *arrivals)
 {
 	LqReader	reader = {0};
 	TupleTableSlot *slot;
@@ -119,14 +103,14 @@ read_collected(LqLive *live, LqGuard *guard, const Deferred *d, bool replay,
 	reader.source = lq_source_get(live->pipeline, d->source);
 	reader.guard = guard;
 	reader.live = true;
-	if (d->row == NULL || reader.source == NULL || reader.source->lead == NULL)
+	if (reader.source == NULL || reader.source->lead == NULL)
 		return;
 	reader.rel = try_relation_open(d->relid, AccessShareLock);
 	if (reader.rel == NULL)
 		return;					/* dropped since */
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(reader.rel), &TTSOpsHeapTuple);
 	ExecStoreHeapTuple(d->row, slot, false);
-	if (d->replay || replay)
+	if (d->replay)
 	{
 		if (lq_activity_lead(&reader, slot, &lead))
 			lq_arrivals_add(arrivals, lead, NULL);
@@ -146,24 +130,17 @@ lq_deferred_flush(LqLive *live)
 	List	   *kept = NIL;
 	ListCell   *lc;
 	MemoryContext old;
-	bool		replay = false;
 
 	if (collected == NIL)
 		return;
-	foreach(lc, collected)
-	{
-		Deferred   *d = lfirst(lc);
-
-		replay = replay || (d->row == NULL && is_for(d, live));
-	}
 	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
 	foreach(lc, collected)
 	{
 		Deferred   *d = lfirst(lc);
 
-		if (is_for(d, live))
-			read_collected(live, &guard, d, replay, &arrivals);
+		if (strcmp(d->pipeline, live->pipeline->name) == 0)
+			read_collected(live, &guard, d, &arrivals);
 		else
 		{
 			old = MemoryContextSwitchTo(TopTransactionContext);

@@ -250,7 +250,13 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 		(is_text_type(type) && is_text_type(p->key_type)))
 		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1)");
 	else if (is_text_type(type))
+	{
 		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])");
+		if (p->key_type == UUIDOID)
+			lq_append(&buf, " OR a.%I OPERATOR(pg_catalog.=) ANY "
+					  "(pg_catalog.upper($1::pg_catalog.text)::pg_catalog.text[])",
+					  source->activity_lead);
+	}
 	else
 		lq_append(&buf, "::%s OPERATOR(pg_catalog.=) ANY ($1)",
 				  format_type_be_qualified(p->key_type));

@@ -9,12 +9,15 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "sql.h"
 #include "state.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/timestamp.h"
 
 typedef struct StoredRow
@@ -27,6 +30,10 @@ typedef struct StoredRow
 	TimestampTz left_at;		/* DT_NOEND: still there */
 	char	   *cause;
 	char	   *gate;
+	double		total;
+	double		engagement;
+	double		fit;
+	int			version;
 	bool		taken;
 } StoredRow;
 
@@ -68,6 +75,17 @@ row_bigint(int row, int column)
 
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 									   column, &isnull));
+}
+
+/* NaN for null */
+static double
+row_number(int row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  column, &isnull);
+
+	return isnull ? get_float8_nan() : DatumGetFloat8(value);
 }
 
 static void
@@ -152,7 +170,8 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 	values[0] = c->key;
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("SELECT h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
-									   "h.entered_at, h.left_at, h.cause, h.gate FROM %s h "
+									   "h.entered_at, h.left_at, h.cause, h.gate, "
+									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8 FROM %s h "
 									   "WHERE h.lead = $1 AND h.superseded_at IS NULL "
 									   "ORDER BY h.entered_at NULLS FIRST, h.id",
 									   lq_side_name(p, "stage_history")),
@@ -170,6 +189,10 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 		rows[i].left_at = row_time(i, 6, DT_NOEND);
 		rows[i].cause = row_text(i, 7, cxt);
 		rows[i].gate = row_text(i, 8, cxt);
+		rows[i].total = row_number(i, 9);
+		rows[i].engagement = row_number(i, 10);
+		rows[i].fit = row_number(i, 11);
+		rows[i].version = (int) row_bigint(i, 12);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
@@ -356,6 +379,35 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 	return NULL;
 }
 
+static bool
+number_equal(double a, double b)
+{
+	if (isnan(a) || isnan(b))
+		return isnan(a) && isnan(b);
+	return fabs(a - b) <= 1e-9 * Max(1, Max(fabs(a), fabs(b)));
+}
+
+/*
+ * An automatic row also keeps the scores that moved the lead; a fixed one
+ * keeps those that its maker saw.
+ */
+static bool
+same_scores(const StoredRow *row, const LqMove *move)
+{
+	if (move->history_id != 0 || is_attached(move))
+		return true;
+	return row->version == move->version &&
+		number_equal(row->total, move->total) &&
+		number_equal(row->engagement, move->engagement) &&
+		number_equal(row->fit, move->fit);
+}
+
+static const char *
+scores_text(const char *stage, double total, int version)
+{
+	return psprintf("%s with total %.17g by version %d", stage, total, version);
+}
+
 /*
  * Make the stored path that of c->moves.  With differences, writes nothing
  * and returns them instead: a List of LqHistoryDifference.
@@ -383,6 +435,19 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 				differences = lappend(differences, lq_history_difference(NULL, DT_NOBEGIN,
 																		 move->stage, move->at));
 			continue;
+		}
+		if (!same_scores(row, move))
+		{
+			if (write)
+			{
+				history_insert(cases, c, move, left_at);
+				continue;		/* row is superseded below */
+			}
+			differences = lappend(differences,
+								  lq_history_difference(scores_text(row->stage, row->total, row->version),
+														row->entered_at,
+														scores_text(move->stage, move->total, move->version),
+														move->at));
 		}
 		row->taken = true;
 		if (row->left_at != left_at)

@@ -291,11 +291,12 @@ lead_deleted(LqLive *live, TriggerData *trigdata)
 	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
 									lq_side_name(p, "attributes")),
 						  1, &p->key_type, &key, NULL, false, 0);
-	/* one random key for all rows of the lead */
-	SPI_execute_with_args(lq_format("UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-									"FROM (SELECT %s AS key) k WHERE h.lead = $1",
-									lq_side_name(p, "stage_history"),
-									random_key_sql(p->key_type)),
+	/* one random key for all rows of the lead: materialized, or each has its own */
+	SPI_execute_with_args(lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
+									"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+									"FROM k WHERE h.lead = $1",
+									random_key_sql(p->key_type),
+									lq_side_name(p, "stage_history")),
 						  1, &p->key_type, &key, NULL, false, 0);
 	SPI_finish();
 }
@@ -307,10 +308,10 @@ leads_truncated(LqLive *live)
 
 	SPI_connect();
 	lq_run("TRUNCATE %s, %s", lq_side_name(p, "qualification"), lq_side_name(p, "attributes"));
-	lq_run("UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-		   "FROM (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) k "
-		   "WHERE k.lead = h.lead",
-		   lq_side_name(p, "stage_history"), random_key_sql(p->key_type),
+	lq_run("WITH k AS MATERIALIZED (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) "
+		   "UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+		   "FROM k WHERE k.lead = h.lead",
+		   random_key_sql(p->key_type), lq_side_name(p, "stage_history"),
 		   lq_side_name(p, "stage_history"));
 	SPI_finish();
 }

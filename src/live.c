@@ -60,21 +60,32 @@ lock_tables(LqPipeline *p)
 		LockRelationOid(side, RowExclusiveLock);
 }
 
-/* the insert goes on, unscored; lead_qualify.problem says why */
+/*
+ * The insert goes on, unscored; lead_qualify.problem says why.  Without the
+ * pipeline (p NULL) the triggers are all that there is of it: such is a copy
+ * of the schema without the data.
+ */
 static void
-warn_broken(LqPipeline *p)
+warn_broken(const char *name, const LqPipeline *p)
 {
 	static char warned[NAMEDATALEN];
 
-	if (strcmp(warned, p->name) == 0)
+	if (strcmp(warned, name) == 0)
 		return;
-	strlcpy(warned, p->name, sizeof(warned));
-	ereport(WARNING,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("pipeline \"%s\" does not score: a table or column of it is gone",
-					p->name),
-			 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if it is no longer wanted.",
-					 p->name)));
+	strlcpy(warned, name, sizeof(warned));
+	if (p == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nothing is scored: pipeline \"%s\", which a trigger names, does not exist",
+						name),
+				 errhint("Restore the data of extension lead_qualify, or drop the trigger.")));
+	else
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipeline \"%s\" does not score: a table or column of it is gone",
+						name),
+				 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if it is no longer wanted.",
+						 name)));
 }
 
 /*
@@ -89,15 +100,15 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 
 	check_trigger(trigdata, function);
 	name = trigdata->tg_trigger->tgargs[0];
-	p = lq_pipeline_get(name, false);
-	if (!p->broken)
+	p = lq_pipeline_get(name, true);
+	if (p != NULL && !p->broken)
 	{
 		lock_tables(p);
-		p = lq_pipeline_get(name, false);
+		p = lq_pipeline_get(name, true);
 	}
-	if (p->broken || p->nversions == 0)
+	if (p == NULL || p->broken || p->nversions == 0)
 	{
-		warn_broken(p);
+		warn_broken(name, p);
 		return false;
 	}
 	if (!has_privs_of_role(trigdata->tg_relation->rd_rel->relowner, p->owner))

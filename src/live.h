@@ -41,7 +41,6 @@ extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
 /* deferred.c */
 extern void lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata);
-extern void lq_deferred_truncated(LqLive *live, LqSource *source, TriggerData *trigdata);
 extern void lq_deferred_flush(LqLive *live);
 extern void lq_deferred_init(void); /* from _PG_init */
 

@@ -163,6 +163,30 @@ cast_expression(const char *column, Oid from, Oid to)
 	return psprintf("(%s)::%s", quote_identifier(column), format_type_be_qualified(to));
 }
 
+static bool
+is_text_type(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+/*
+ * The lead's key.  Where activities keep it as text, only the spelling of the
+ * key's type counts (a uuid may be in capitals), because a replay finds the
+ * activities of a lead by that.
+ */
+static char *
+lead_expression(const char *column, Oid from, Oid to)
+{
+	const char *text = quote_identifier(column);
+	char	   *cast = cast_expression(column, from, to);
+
+	if (!is_text_type(from) || is_text_type(to))
+		return cast;
+	return psprintf("CASE WHEN (%s)::pg_catalog.text OPERATOR(pg_catalog.=) ANY "
+					"(ARRAY[(%s)::pg_catalog.text, pg_catalog.upper((%s)::pg_catalog.text)]) "
+					"THEN %s END", text, cast, cast, cast);
+}
+
 static void
 compile_source(LqPipeline *p, LqSource *source)
 {
@@ -185,7 +209,7 @@ compile_source(LqPipeline *p, LqSource *source)
 	key_type = get_atttype(relid, key);
 	source->key_is_integer = key_type == INT2OID || key_type == INT4OID ||
 		key_type == INT8OID;
-	source->lead = condition_make(p, cast_expression(source->activity_lead,
+	source->lead = condition_make(p, lead_expression(source->activity_lead,
 													 get_atttype(relid, lead), p->key_type),
 								  p->key_type, "activity_lead", source->name);
 	source->at = condition_make(p, time_expression(source), TIMESTAMPTZOID,

@@ -20,6 +20,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -36,6 +37,28 @@ key_qsort(const void *a, const void *b, void *arg)
 	return lq_key_cmp(arg, *(const Datum *) a, *(const Datum *) b);
 }
 
+/*
+ * Our plans are made once and kept, often while the side tables are still
+ * empty, and every statement takes its rows by key: so they are to use the
+ * indexes whatever the tables looked like on that day.
+ */
+static void
+planner_settings(LqCases *cases)
+{
+	cases->guc_level = NewGUCNestLevel();
+	lq_set_option("enable_seqscan", "off");
+	lq_set_option("jit", "off");
+}
+
+/* back to the session's settings, for statements that fire other triggers */
+void
+lq_cases_plain_settings(LqCases *cases)
+{
+	if (cases->guc_level > 0)
+		AtEOXact_GUC(false, cases->guc_level);
+	cases->guc_level = 0;
+}
+
 /* one case for each different key, in key order; opens the leads table */
 LqCases *
 lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
@@ -50,6 +73,7 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 	cases->cxt = CurrentMemoryContext;
 	cases->origin = "live";
 	cases->leads = table_open(pipeline->leads, AccessShareLock);
+	planner_settings(cases);
 	cases->cases = MemoryContextAllocHuge(CurrentMemoryContext,
 										  Max(1, nkeys) * sizeof(LqCase));
 	for (int i = 0; i < nkeys; i++)
@@ -72,6 +96,7 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 void
 lq_cases_close(LqCases *cases)
 {
+	lq_cases_plain_settings(cases);
 	table_close(cases->leads, NoLock);
 }
 
@@ -740,6 +765,23 @@ write_stage_column(LqCases *cases, LqCase *c)
 }
 
 /*
+ * The application's own triggers on leads fire here.  They run, as we do, as
+ * the leads owner, and find what stands beside the leads table.
+ */
+static void
+write_stage_columns(LqCases *cases)
+{
+	int			level = NewGUCNestLevel();
+
+	lq_set_option("search_path", psprintf("%s, pg_temp",
+										  quote_identifier(cases->pipeline->leads_schema)));
+	for (int i = 0; i < cases->count; i++)
+		if (cases->cases[i].dirty)
+			write_stage_column(cases, &cases->cases[i]);
+	AtEOXact_GUC(false, level);
+}
+
+/*
  * Write the dirty cases: state first, then history, then the stage column, so
  * that our own trigger on leads finds the state equal to the column and knows
  * the update for ours.
@@ -761,9 +803,8 @@ lq_cases_write(LqCases *cases)
 		else
 			lq_history_append(cases, c);
 	}
-	for (int i = 0; i < cases->count; i++)
-		if (cases->cases[i].dirty)
-			write_stage_column(cases, &cases->cases[i]);
+	lq_cases_plain_settings(cases);
+	write_stage_columns(cases);
 	SPI_finish();
 }
 

@@ -59,6 +59,7 @@ typedef struct LqCases
 	Relation	leads;			/* open */
 	LqGuard		guard;
 	MemoryContext cxt;			/* in which the cases live */
+	int			guc_level;		/* of planner settings, 0: none */
 	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
 	/* what history rows say */
 	const char *origin;
@@ -104,6 +105,7 @@ extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
 
 extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys);
+extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
 extern LqCase *lq_case_find(LqCases *cases, Datum key);
 extern void lq_case_add_event(LqCase *c, const LqEvent *event);

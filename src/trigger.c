@@ -156,10 +156,7 @@ lq_activity_changed(PG_FUNCTION_ARGS)
 	source = lq_live_source(&live, trigdata);
 	third = trigdata->tg_trigger->tgnargs > 2 ? trigdata->tg_trigger->tgargs[2] : "";
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-	{
 		lq_recompute_all_leads(live.pipeline);
-		lq_deferred_truncated(&live, source, trigdata);
-	}
 	else if (!OidIsValid(source->relid) && source->lead == NULL)
 		;						/* a column is gone: lead_qualify.problem says so */
 	else if (strcmp(third, "flush") == 0)

@@ -375,6 +375,9 @@ BEGIN
 		IF laws.chance(0.6) THEN
 			stages := stages || 'hold'::text;
 		END IF;
+		IF laws.chance(0.1) THEN
+			stages := stages || 'disqualified'::text;
+		END IF;
 	END IF;
 	PERFORM laws.say('INSERT INTO lead_qualify.gate (pipeline, stage, name, '
 		'from_stages, min_total, min_engagement, min_fit, min_grade, '
@@ -475,7 +478,7 @@ BEGIN
 		path := path || name;
 	END LOOP;
 
-	IF laws.chance(0.25) THEN
+	IF laws.chance(0.4) THEN
 		PERFORM laws.say('INSERT INTO lead_qualify.exclusion (pipeline, name, '
 			'condition, scored) VALUES (%L, ''staff'', '
 			'''industry = ''''Staff'''''', %L)', l.pipeline,
@@ -513,7 +516,11 @@ BEGIN
 	FOR i IN 1 .. laws.number(1, 2)
 	LOOP
 		rule := 'x_' || laws.number(1, 5);
-		CASE laws.number(1, 9)
+		CASE laws.number(1, 10)
+			WHEN 10 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule SET points = %s '
+					'WHERE pipeline = %L AND name = ''l_1''',
+					laws.pick('-3', '8', '20'), l.pipeline);
 			WHEN 1, 2 THEN
 				PERFORM laws.say('UPDATE lead_qualify.rule SET points = %s '
 					'WHERE pipeline = %L AND name = %L AND max_points IS NULL',
@@ -600,7 +607,8 @@ BEGIN
 			THEN laws.pick('mql', 'hold', 'sql') END;
 		rows := concat_ws(', ', rows, format('(%L, %L, %L, %L, %L%s)', name,
 			stage, stage, laws.pick(NULL, '5', '20', '60', '600'),
-			laws.pick(NULL, 'SaaS', 'SaaS', 'Staff', 'press', 'Retail'),
+			laws.pick(NULL, 'SaaS', 'SaaS', 'Staff', 'Staff', 'press',
+				'Retail'),
 			CASE WHEN l.has_created THEN ', ' || laws.time_literal(
 				base + laws.number(0, 60 * 24) * interval '1 hour',
 				'timestamptz', 'UTC') ELSE '' END));
@@ -658,6 +666,7 @@ DECLARE
 	l laws.layout;
 	pure boolean;
 	present float8;						-- share of activities dated now
+	grain text;							-- most times are rounded to it
 	steps int;
 	source int;
 	target text;
@@ -679,6 +688,8 @@ BEGIN
 	pure := NOT l.has_stages AND laws.chance(0.4);
 	present := CASE WHEN pure THEN 0
 		WHEN l.has_stages OR laws.chance(0.5) THEN 0.5 ELSE 0.05 END;
+	-- whole days make ties, and spans that end at an activity
+	grain := laws.pick('hour', 'hour', 'day');
 	DELETE FROM laws.step;
 	DELETE FROM laws.script;
 	INSERT INTO laws.script VALUES (p_seed, l.layout, pure);
@@ -741,7 +752,7 @@ BEGIN
 						WHEN 1 THEN date_trunc('day', at, 'UTC')
 						WHEN 2 THEN at
 						WHEN 3 THEN date_trunc('minute', at)
-						ELSE date_trunc('hour', at) END;
+						ELSE date_trunc(grain, at, 'UTC') END;
 					IF laws.chance(0.01) THEN
 						at := at + interval '100 years';
 					ELSIF laws.chance(present) THEN

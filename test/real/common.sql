@@ -78,17 +78,6 @@ LANGUAGE sql
 RETURN (SELECT format('%I.%I', p.leads_schema, p.prefix || '_' || suffix)
 	FROM lead_qualify.pipeline p WHERE p.pipeline = side.pipeline);
 
--- All state of a pipeline, as text, so that two moments can be compared.
-CREATE FUNCTION tap.state(pipeline text)
-RETURNS SETOF text
-LANGUAGE plpgsql
-AS $$
-BEGIN
-	RETURN QUERY EXECUTE format('SELECT q::text FROM %s q UNION ALL SELECT h::text FROM %s h UNION ALL SELECT a::text FROM %s a',
-		tap.side(pipeline, 'qualification'), tap.side(pipeline, 'stage_history'), tap.side(pipeline, 'attributes'));
-END;
-$$;
-
 -- What must be the same however the rows came in.
 CREATE FUNCTION tap.outcome(pipeline text)
 RETURNS SETOF text
@@ -103,6 +92,19 @@ BEGIN
 			round(total::numeric, 6), round(engagement::numeric, 6), version)::text
 		FROM %s WHERE superseded_at IS NULL $q$,
 		tap.side(pipeline, 'qualification'), tap.side(pipeline, 'stage_history'));
+END;
+$$;
+
+-- All that a recompute must leave alone: the outcome and, to the letter, the
+-- history with its superseded rows and the attributes.  (The scores may differ
+-- by rounding, and the bounds that they carry may become closer.)
+CREATE FUNCTION tap.state(pipeline text)
+RETURNS SETOF text
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT tap.outcome(%L) UNION ALL SELECT h::text FROM %s h UNION ALL SELECT a::text FROM %s a',
+		pipeline, tap.side(pipeline, 'stage_history'), tap.side(pipeline, 'attributes'));
 END;
 $$;
 

@@ -48,7 +48,8 @@ SELECT row_number() OVER (ORDER BY recipient), recipient, '2020-06-01', 'Head of
 INSERT INTO hubspot.contact (id, property_email, property_created_at)
 SELECT DISTINCT contact_id, 'contact ' || contact_id, timestamptz '2020-06-01' FROM members;
 
-SELECT tap.refused($$SELECT lead_qualify.attach('hubspot', 'hubspot.contact', 'hubspot.engagement_contact', activity_lead => 'contact_id')$$,
+SELECT tap.refused($$SELECT lead_qualify.attach('hubspot', 'hubspot.contact', 'hubspot.engagement_contact',
+	activity_lead => 'contact_id', activity_type => 'engagement_type')$$,
 	'could not find the column of hubspot.engagement_contact that is activity_at', 'hubspot: a link table without a time cannot be attached');
 SELECT tap.refused($$SELECT lead_qualify.attach('hubspot', 'hubspot.contact', 'hubspot.engagement_call')$$,
 	'could not find the column of hubspot.engagement_call that is activity_lead', 'hubspot: nor an engagement, whose row names no contact');

@@ -1,0 +1,188 @@
+# A dump of a database with a pipeline at work, restored elsewhere, is the
+# same and works on: whole, as schema and data, and through pg_upgrade.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CRM;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('dump');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\ntimezone = 'UTC'");
+$node->start;
+
+# an owner who is no superuser, and a reader who sees one region
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE crm_owner;
+	CREATE ROLE crm_reader;
+	CREATE DATABASE source OWNER crm_owner;});
+$node->safe_psql('source', 'CREATE EXTENSION lead_qualify');
+create_crm($node, 'source', 200);
+$node->safe_psql(
+	'source', q{
+	ALTER SCHEMA crm OWNER TO crm_owner;
+	ALTER TABLE crm.leads OWNER TO crm_owner;
+	ALTER TABLE crm.activities OWNER TO crm_owner;
+	ALTER TABLE crm."Phone calls" OWNER TO crm_owner;
+	GRANT USAGE ON SCHEMA crm TO crm_reader;
+	GRANT SELECT ON crm.leads TO crm_reader;
+	ALTER TABLE crm.leads ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY north ON crm.leads TO crm_reader USING (region = 'north');});
+attach_crm($node, 'source', 'crm_owner');
+$node->safe_psql(
+	'source', q{
+	INSERT INTO crm.activities SELECT * FROM crm.make(1, 2000);
+	INSERT INTO crm."Phone calls"
+	SELECT md5(i::text)::uuid, i % 200 + 1, timestamp '2026-03-01' + i * interval '1 hour', i
+	FROM generate_series(1, 300) i;
+	UPDATE crm.leads SET employees = 500 WHERE id % 10 = 0;
+	UPDATE crm.leads SET stage = 'opportunity' WHERE id IN (1, 2, 3);
+	UPDATE crm.leads SET stage = 'lead' WHERE id = (
+		SELECT min(id) FROM crm.leads WHERE stage = 'sql');
+	DELETE FROM crm.activities WHERE id % 50 = 0;
+	INSERT INTO crm.activities SELECT * FROM crm.make(2001, 2100);
+	-- the draft goes on
+	SET ROLE crm_owner;
+	UPDATE lead_qualify.rule SET points = 11 WHERE name = 'pricing_view';
+	DELETE FROM lead_qualify.rule WHERE name = 'email_open';
+	INSERT INTO lead_qualify.gate (pipeline, stage, name, min_total)
+	VALUES ('b2b', 'sal', 'half done', 70);});
+laws_hold($node, 'source', 'the original is in order');
+my $state = crm_state($node, 'source');
+cmp_ok(() = $state =~ /mql/g, '>', 20, 'and has seen some moves');
+
+# all configuration, what the owner sees of it, and what is different in the draft
+sub configuration
+{
+	my ($in, $db) = @_;
+	my $sql = join '', map { "SELECT '$_', t::text FROM lead_qualify.$_ t ORDER BY 2;\n" }
+	  qw(pipeline source dimension rule stage gate exclusion list band version);
+
+	return $in->safe_psql($db, $sql)
+	  . $in->safe_psql($db,
+		"SET ROLE crm_owner; SELECT * FROM lead_qualify.diff('b2b') ORDER BY 1, 2, 3, 4, 5");
+}
+
+# triggers, policies, grants and views of the application's schema
+sub objects
+{
+	my ($in, $db) = @_;
+
+	return $in->safe_psql(
+		$db, q{
+		SELECT tgrelid::regclass::text, tgname, tgenabled, pg_get_triggerdef(oid)
+		FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2;
+		SELECT polrelid::regclass::text, polname, pg_get_expr(polqual, polrelid)
+		FROM pg_policy WHERE polrelid::regclass::text LIKE 'crm.%' ORDER BY 1, 2;
+		SELECT c.oid::regclass, relkind, pg_get_userbyid(relowner), relrowsecurity,
+			reloptions, (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(relacl) a),
+			obj_description(c.oid, 'pg_class')
+		FROM pg_class c WHERE relnamespace = 'crm'::regnamespace ORDER BY c.relname;});
+}
+my $reader = q{
+	SET ROLE crm_reader;
+	SELECT count(*), count(DISTINCT stage) FROM crm.leads_qualification;
+	SELECT count(*) FROM crm.leads_stage_history;};
+my $next = q{
+	INSERT INTO crm.activities SELECT * FROM crm.make(2101, 2300);
+	UPDATE crm.leads SET job_title = 'Chief Data Officer' WHERE id = 50;};
+my $outcome = q{
+	SELECT lead, round(total_at_event::numeric, 6), stage, version
+	FROM crm.leads_qualification WHERE lead <> 50 ORDER BY 1;
+	SELECT lead, stage, entered_at, left_at, cause, gate
+	FROM crm.leads_stage_history WHERE superseded_at IS NULL AND lead <> 50 ORDER BY 1, 3, id;
+	SELECT lead, count(*) FROM crm.leads_attributes GROUP BY 1 ORDER BY 1;};
+
+# everything that has to be true of a copy
+my %expected;
+
+sub check_copy
+{
+	my ($in, $db, $how) = @_;
+
+	is(crm_state($in, $db), $expected{state}, "$how: leads, states and history are the same");
+	is(configuration($in, $db), $expected{configuration}, "$how: versions and the draft are the same");
+	is(objects($in, $db), $expected{objects}, "$how: triggers, policies and grants are the same");
+	is($in->safe_psql($db, $reader), $expected{reader}, "$how: a reader sees what he saw");
+	laws_hold($in, $db, "$how: verify finds nothing");
+	is($in->safe_psql($db, 'SELECT * FROM lead_qualify.problem'), '', "$how: no problem");
+
+	$in->safe_psql($db, $next);
+	is($in->safe_psql($db, $outcome), $expected{outcome}, "$how: activities score as they would have");
+	laws_hold($in, $db, "$how: and verify still finds nothing");
+	is( $in->safe_psql(
+			$db, q{SET client_min_messages = warning; SET ROLE crm_owner;
+				SELECT lead_qualify.publish('b2b', effective_from => '-infinity')}),
+		$expected{version},
+		"$how: the draft can be published");
+	laws_hold($in, $db, "$how: with which verify agrees");
+	return;
+}
+
+$expected{state} = $state;
+$expected{configuration} = configuration($node, 'source');
+$expected{objects} = objects($node, 'source');
+$expected{reader} = $node->safe_psql('source', $reader);
+$expected{version} = 1 + $node->safe_psql('source', 'SELECT max(version) FROM lead_qualify.version');
+
+my $dir = $node->basedir;
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/whole", '-d', $node->connstr('source') ], 'pg_dump');
+$node->command_ok([ 'pg_dump', '-s', '-f', "$dir/schema.sql", '-d', $node->connstr('source') ], 'pg_dump --schema-only');
+$node->command_ok([ 'pg_dump', '-a', '--disable-triggers', '-f', "$dir/data.sql", '-d', $node->connstr('source') ],
+	'pg_dump --data-only');
+
+# what the original does next, in a database of its own
+$node->safe_psql('postgres', 'CREATE DATABASE ahead TEMPLATE source');
+$node->safe_psql('ahead', $next);
+$expected{outcome} = $node->safe_psql('ahead', $outcome);
+
+$node->safe_psql('postgres', 'CREATE DATABASE restored OWNER crm_owner');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('restored'), "$dir/whole" ], 'pg_restore');
+check_copy($node, 'restored', 'pg_restore');
+
+$node->safe_psql('postgres', 'CREATE DATABASE parts OWNER crm_owner');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('parts'), '-f', "$dir/schema.sql" ],
+	'the schema alone is restored');
+
+# the triggers are there, the pipeline is not yet
+my ($status, $stdout, $stderr) =
+  $node->psql('parts', q{INSERT INTO crm.leads (id) VALUES (1000000)});
+is($status, 0, 'schema alone: leads can be inserted');
+like($stderr, qr/WARNING: .*pipeline "b2b".*does not exist/, 'with a warning');
+$node->safe_psql('parts', 'TRUNCATE crm.leads CASCADE');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('parts'), '-f', "$dir/data.sql" ],
+	'the data alone is restored');
+check_copy($node, 'parts', 'schema and data');
+
+# pg_upgrade, from this version to itself
+$node->stop;
+my $new = PostgreSQL::Test::Cluster->new('upgraded');
+$new->init;
+$new->append_conf('postgresql.conf', "fsync = off\ntimezone = 'UTC'");
+my $bindir = $node->config_data('--bindir');
+SKIP:
+{
+	skip 'there is no pg_upgrade', 11 unless -x "$bindir/pg_upgrade";
+
+	chdir $dir or die "cannot enter $dir: $!";
+	command_ok(
+		[
+			'pg_upgrade', '--no-sync',
+			'-d', $node->data_dir, '-D', $new->data_dir,
+			'-b', $bindir, '-B', $bindir,
+			'-s', $new->host, '-p', $node->port, '-P', $new->port
+		],
+		'pg_upgrade');
+	$new->start;
+	check_copy($new, 'source', 'pg_upgrade');
+	$new->stop;
+}
+
+done_testing();
