@@ -522,7 +522,7 @@ CREATE TABLE lead_qualify.rule (
 	CONSTRAINT rule_per_needs_at_most CHECK (per IS NULL OR at_most IS NOT NULL),
 	CONSTRAINT rule_per_value_not_empty CHECK (btrim(per_value) <> ''),
 	CONSTRAINT rule_per_value_needs_at_most CHECK (per_value IS NULL OR at_most IS NOT NULL),
-	CONSTRAINT rule_at_least_positive CHECK (at_least >= 1),
+	CONSTRAINT rule_at_least_positive CHECK (at_least BETWEEN 1 AND 1000),
 	CONSTRAINT rule_within_needs_at_least CHECK (within IS NULL OR at_least IS NOT NULL),
 	CONSTRAINT rule_within_positive CHECK (within > '0'),
 	CONSTRAINT rule_within_at_most_1000_years CHECK (within <= '1000 years'),

@@ -106,28 +106,25 @@ RESET ROLE;
 SELECT lead, total_at_event AS total, stage FROM lead_qualification WHERE lead IN (1, 3, 4) ORDER BY lead;
 SET ROLE regress_live_owner;
 SELECT * FROM lead_qualify.verify('rights');
--- a policy that would hide rows from the owner himself
+-- when even the owner is subject to policies, they must show him the leads
+RESET ROLE;
 ALTER TABLE lead FORCE ROW LEVEL SECURITY;
 ALTER TABLE activity FORCE ROW LEVEL SECURITY;
-SELECT count(*) FROM lead;
+CREATE POLICY all_of_it ON lead TO regress_live_owner USING (true);
+CREATE POLICY all_of_it ON activity TO regress_live_owner USING (true);
 SET ROLE regress_live_web;
 INSERT INTO activity VALUES (107, 3, 'demo', '2024-02-07', 'east');
 SET ROLE regress_live_owner;
-ALTER TABLE lead NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE activity NO FORCE ROW LEVEL SECURITY;
+-- 4 x 11
 SELECT lead, total_at_event AS total FROM lead_qualification WHERE lead = 3;
-SELECT * FROM lead_qualify.verify('rights');
-
--- the owner loses a right
+-- what is missing is told, and the insert fails: rights are no broken rule
 REVOKE UPDATE ON lead_qualification FROM regress_live_owner;
 SET ROLE regress_live_web;
 INSERT INTO activity VALUES (108, 3, 'demo', '2024-02-08', 'east');
 SET ROLE regress_live_owner;
 GRANT UPDATE ON lead_qualification TO regress_live_owner;
--- leads change hands: their side tables, too, or nothing is scored
-RESET ROLE;
+
 SELECT * FROM lead_qualify.problem WHERE pipeline = 'rights';
-SET ROLE regress_live_owner;
 SELECT * FROM lead_qualify.verify('rights');
 SELECT lead_qualify.detach('rights', keep_data => false);
 RESET ROLE;

@@ -196,7 +196,7 @@ SELECT * FROM lead_qualify.verify('part') UNION ALL SELECT * FROM lead_qualify.v
 -- into a partition only row triggers see it; the other pipeline is told by recompute
 INSERT INTO part_act_2 (id, lead_id, type, at) VALUES (43, 4, 'demo', '2024-03-30');
 SELECT a.*, b.total AS each FROM state('part_lead') a JOIN state('part_lead_each') b USING (lead) WHERE lead = '4';
-SELECT string_agg(DISTINCT item, ', ' ORDER BY item) AS differs FROM lead_qualify.verify('part') WHERE lead = '4';
+SELECT DISTINCT lead FROM lead_qualify.verify('part');
 SELECT lead_qualify.recompute('part');
 SELECT a.*, b.total AS each FROM state('part_lead') a JOIN state('part_lead_each') b USING (lead) WHERE lead = '4';
 -- new partitions come with their row triggers; one that is detached takes its rows along

@@ -128,13 +128,15 @@ check_owner(const PipelineRow *row)
  */
 
 /*
- * All triggers that name the pipeline, on tables of the caller.  One that
- * somebody else put on a table of his own is refused when it fires.
+ * Run a statement, which format() makes of a trigger's name and its table's
+ * schema and name, for the triggers that name the pipeline and call one of
+ * these functions, on tables of the caller.  One that somebody else put on a
+ * table of his own is refused when it fires.
  */
 static void
-drop_triggers(const char *pipeline)
+run_for_triggers(const char *pipeline, const char *functions, const char *statement)
 {
-	uint64		n = lq_run("SELECT pg_catalog.format('DROP TRIGGER %%I ON %%I.%%I', t.tgname, n.nspname, c.relname)"
+	uint64		n = lq_run("SELECT DISTINCT pg_catalog.format(%L, t.tgname, n.nspname, c.relname)"
 						   " FROM pg_catalog.pg_trigger t"
 						   " JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid"
 						   " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -142,11 +144,11 @@ drop_triggers(const char *pipeline)
 						   " JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace"
 						   " CROSS JOIN (SELECT pg_catalog.convert_to(%L, pg_catalog.getdatabaseencoding())"
 						   " || '\\x00'::pg_catalog.bytea AS bytes) a"
-						   " WHERE f.nspname = 'lead_qualify' AND p.proname IN ('activity_changed', 'lead_changed')"
+						   " WHERE f.nspname = 'lead_qualify' AND p.proname = ANY (%L::pg_catalog.name[])"
 						   " AND NOT t.tgisinternal AND t.tgparentid = 0"
 						   " AND pg_catalog.substring(t.tgargs, 1, pg_catalog.octet_length(a.bytes)) = a.bytes"
 						   " AND pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY 1",
-						   pipeline);
+						   statement, pipeline, functions);
 	char	  **statements = palloc(n * sizeof(char *));
 
 	for (uint64 i = 0; i < n; i++)
@@ -191,9 +193,13 @@ detach(const char *pipeline, bool keep_data)
 
 	check_owner(row);
 	lq_become(&saved, GetUserId());
+	/* writers of activities go on to leads, writers of leads only read activities */
+	run_for_triggers(pipeline, "{activity_changed}",
+					 "LOCK TABLE %2$I.%3$I IN SHARE ROW EXCLUSIVE MODE");
 	if (OidIsValid(row->leads))
 		lq_run("LOCK TABLE %I.%I IN SHARE ROW EXCLUSIVE MODE", row->schema, row->table);
-	drop_triggers(pipeline);
+	run_for_triggers(pipeline, "{activity_changed,lead_changed}",
+					 "DROP TRIGGER %1$I ON %2$I.%3$I");
 	lq_views_drop(row->schema, row->prefix);
 	if (keep_data)
 		lq_side_tables_keep(row->schema, row->prefix, pipeline, row->shadow);

@@ -14,7 +14,6 @@
 
 #include "engine.h"
 #include "lead_grade.h"
-#include "miscadmin.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -248,39 +247,36 @@ lq_stage_left_behind(const LqLead *lead, int stage)
 		lead->model->stages[stage].position <= lead->model->stages[marked].position;
 }
 
-/*
- * The first gate, by name, through which the lead may enter the stage now;
- * NULL if none holds.  Does not look at exclusions.
- */
-const LqGate *
-lq_gate_holding(LqEngine *engine, int stage, bool automatic_only)
-{
-	LqLead	   *lead = engine->lead;
-	const LqModel *model = lead->model;
-	int			current = lq_model_stage(model, lead->stage);
-	const LqGate *found = NULL;
-
-	if (current < 0)
-		return NULL;
-	engine->fresh = lq_stage_left_behind(lead, stage);
-	for (int i = 0; i < model->ngates && found == NULL; i++)
-	{
-		const LqGate *gate = &model->gates[i];
-
-		if (gate->stage == stage &&
-			(gate->automatic || !automatic_only) &&
-			lq_gate_reachable(model, gate, current) &&
-			gate_holds(engine, gate))
-			found = gate;
-	}
-	engine->fresh = false;
-	return found;
-}
-
 /* ----------------------------------------------------------------
  * Moves and the mark
  * ----------------------------------------------------------------
  */
+
+/*
+ * Peaks are the greatest values at events; they say nothing of the time in
+ * between when points are there whose decay makes a value rise.
+ */
+#define PEAK_UNKNOWN 1e300
+
+static void
+peak_set(double *peak, double value)
+{
+	if (*peak < PEAK_UNKNOWN)
+		*peak = value;
+}
+
+static void
+peak_follow_decay(LqScore *score, const LqRule *rule)
+{
+	LqDimension *dimension = &score->dimensions[rule->dimension];
+
+	if (rule->decay == LQ_DECAY_NONE)
+		return;
+	if (rule->points < 0)
+		dimension->peak = PEAK_UNKNOWN;
+	if (rule->points * dimension->weight < 0)
+		score->total_peak = PEAK_UNKNOWN;
+}
 
 /* from here on late rows cannot have changed anything before "at" */
 static void
@@ -290,8 +286,8 @@ lead_steady(LqEngine *engine)
 
 	score->steady_since = engine->at;
 	for (int i = 0; i < score->ndimensions; i++)
-		score->dimensions[i].peak = lq_score_points(score, i, engine->at, false);
-	score->total_peak = lq_score_total(score, engine->at, false);
+		peak_set(&score->dimensions[i].peak, lq_score_points(score, i, engine->at, false));
+	peak_set(&score->total_peak, lq_score_total(score, engine->at, false));
 }
 
 static void
@@ -412,6 +408,26 @@ lead_rise(LqEngine *engine, const char *cause)
  * ----------------------------------------------------------------
  */
 
+/* what a dimension had earned is gone with it, also if it comes back later */
+static void
+contributions_forget(LqEngine *engine, const LqModel *model)
+{
+	ListCell   *lc;
+
+	foreach(lc, engine->contributions)
+	{
+		LqContribution *row = lfirst(lc);
+		bool		kept = false;
+
+		for (int i = 0; i < model->ndimensions; i++)
+			kept = kept || strcmp(model->dimensions[i].name, row->dimension) == 0;
+		if (kept || !row->counted)
+			continue;
+		row->counted = false;
+		row->note = "the dimension was dropped";
+	}
+}
+
 /*
  * Carry a score over to another version: dimensions by name, bounds and
  * weights of the new version.  What a dimension that is gone had earned is
@@ -435,9 +451,14 @@ lead_bind(LqEngine *engine, const LqModel *model)
 		int			old = lq_score_dimension(score, model->dimensions[i].name);
 
 		dimensions[i] = model->dimensions[i];
-		if (old >= 0)
-			renumber[old] = i;
+		if (old < 0)
+			continue;
+		renumber[old] = i;
+		if (score->dimensions[old].peak >= PEAK_UNKNOWN)
+			dimensions[i].peak = PEAK_UNKNOWN;
 	}
+	if (engine->explaining)
+		contributions_forget(engine, model);
 	lq_score_renumber(score, renumber, dimensions, model->ndimensions);
 	pfree(renumber);
 
@@ -541,6 +562,14 @@ rule_watch(LqScore *score, const LqRule *rule, int memory, TimestampTz at)
 		times_push(score, memory, false, at, rule->watch_within);
 }
 
+/* does the rule keep a sum of its own? */
+static bool
+rule_sums(const LqRule *rule)
+{
+	return !isinf(rule->max_points) ||
+		rule->decay == LQ_DECAY_LINEAR || rule->decay == LQ_DECAY_WINDOW;
+}
+
 /*
  * Apply one match.  Returns NULL if it counts, else why it earns nothing.
  * The order of the tests is part of the meaning: at_least, then the cap.
@@ -551,7 +580,6 @@ match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
 	LqScore    *score = engine->lead->score;
 	const LqModel *model = engine->lead->model;
 	const LqRule *rule = &model->rules[match->rule];
-	bool		own_sum;
 	int			memory = -1;
 
 	if (rule->remembers)
@@ -567,11 +595,10 @@ match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
 		return "waits for at_least";
 	if (!at_most_allows(score, model, rule, memory, event, match->value))
 		return "over at_most";
-	own_sum = !isinf(rule->max_points) ||
-		rule->decay == LQ_DECAY_LINEAR || rule->decay == LQ_DECAY_WINDOW;
 	if (rule->points != 0)
-		lq_score_add(score, rule->dimension, own_sum ? memory : -1,
+		lq_score_add(score, rule->dimension, rule_sums(rule) ? memory : -1,
 					 rule->decay, rule->period, event->pos.at, rule->points);
+	peak_follow_decay(score, rule);
 	return NULL;
 }
 
@@ -594,7 +621,7 @@ match_explain(LqEngine *engine, const LqEvent *event, const LqMatch *match,
 	row->decay = rule->decay;
 	row->period = rule->period;
 	row->counted = (note == NULL);
-	row->own_sum = !isinf(rule->max_points);
+	row->own_sum = rule_sums(rule);
 	row->note = note;
 	row->worth = 0;
 	row->visited = false;
@@ -712,16 +739,6 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 		case LQ_EVENT_MANUAL:
 			manual_apply(engine, event);
 			break;
-	}
-}
-
-void
-lq_engine_run(LqEngine *engine, const LqEvent *events, int nevents)
-{
-	for (int i = 0; i < nevents; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		lq_engine_step(engine, &events[i]);
 	}
 }
 

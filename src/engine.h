@@ -229,10 +229,8 @@ typedef struct LqEngine
 } LqEngine;
 
 extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
-extern void lq_engine_run(LqEngine *engine, const LqEvent *events, int nevents);
 extern bool lq_engine_merge(LqEngine *engine, const LqEvent *event);
 extern void lq_lead_init(LqLead *lead, MemoryContext cxt);
-extern const LqGate *lq_gate_holding(LqEngine *engine, int stage, bool automatic_only);
 extern const LqExclusion *lq_exclusion_holding(LqEngine *engine);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);

@@ -218,6 +218,13 @@ is_text_type(Oid type)
 	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
 }
 
+/* kept plans outlive the pipeline's context unless freed */
+static void
+load_plan_free(void *source)
+{
+	SPI_freeplan(((LqSource *) source)->load_plan);
+}
+
 /*
  * Activities of some leads, each column in its place in the table's row (NULL
  * where it is not needed), so that expressions compiled for the table work.
@@ -227,6 +234,7 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	StringInfoData buf;
+	MemoryContextCallback *callback;
 	Oid			type = get_atttype(source->relid,
 								   get_attnum(source->relid, source->activity_lead));
 
@@ -261,6 +269,10 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 		lq_append(&buf, "::%s OPERATOR(pg_catalog.=) ANY ($1)",
 				  format_type_be_qualified(p->key_type));
 	source->load_plan = lq_plan_keep(buf.data, 1, &p->key_array);
+	callback = MemoryContextAlloc(p->cxt, sizeof(MemoryContextCallback));
+	callback->func = load_plan_free;
+	callback->arg = source;
+	MemoryContextRegisterResetCallback(p->cxt, callback);
 	return source->load_plan;
 }
 
@@ -315,6 +327,7 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 	reader.guard = &cases->guard;
 	reader.explaining = explaining;
 	reader.rel = table_open(source->relid, AccessShareLock);
+	rows.slot = MakeSingleTupleTableSlot(RelationGetDescr(reader.rel), &TTSOpsHeapTuple);
 	values[0] = PointerGetDatum(keys);
 	SPI_connect();
 	portal = SPI_cursor_open(NULL, load_plan(cases->pipeline, source, reader.rel),
@@ -327,8 +340,6 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 			break;
 		rows.table = SPI_tuptable;
 		rows.count = SPI_processed;
-		if (rows.slot == NULL)
-			rows.slot = MakeSingleTupleTableSlot(SPI_tuptable->tupdesc, &TTSOpsHeapTuple);
 		lq_guard_begin(&cases->guard, cases->pipeline->name,
 					   cases->pipeline->time_zone, cases->pipeline->owner);
 		lq_guard_run(&cases->guard, load_rows, &rows);
@@ -336,8 +347,7 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 		SPI_freetuptable(rows.table);
 	}
 	SPI_cursor_close(portal);
-	if (rows.slot != NULL)
-		ExecDropSingleTupleTableSlot(rows.slot);
+	ExecDropSingleTupleTableSlot(rows.slot);
 	SPI_finish();
 	table_close(reader.rel, NoLock);
 }

@@ -355,7 +355,12 @@ run_guarded(LqGuard *guard, const LqModel *model,
 	volatile Datum value = (Datum) 0;
 
 	if (variant->as_owner || needs_compiling(variant))
+	{
+		/* outside the subtransaction, which would take it back on an error */
+		if (state->started && !state->as_owner)
+			release(state);
 		become_owner(guard, state);
+	}
 	if (state->econtext == NULL)
 	{
 		MemoryContextSwitchTo(state->cxt);

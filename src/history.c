@@ -123,7 +123,7 @@ lq_history_read_fixed(LqCases *cases)
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("SELECT h.lead, h.id, h.cause, h.stage, "
 									   "COALESCE(h.entered_at, h.recorded_at) FROM %s h "
-									   "WHERE h.lead = ANY($1) AND ((" FIXED_CONDITION
+									   "WHERE h.lead OPERATOR(pg_catalog.=) ANY ($1) AND ((" FIXED_CONDITION
 									   ") OR (h.cause = 'created' AND h.superseded_at IS NULL)) "
 									   "ORDER BY h.lead, h.id",
 									   lq_side_name(p, "stage_history")),
@@ -280,21 +280,25 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 	run_plan(plan, values, nulls, false);
 }
 
-/* a row that stands gets the end that it now has */
+/* a row that stands gets the neighbours that it now has */
 static void
-history_left(LqCases *cases, int64 id, TimestampTz left_at)
+history_link(LqCases *cases, int64 id, const char *from_stage, TimestampTz left_at)
 {
 	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEFT);
-	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[2];
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
+	Oid			types[3] = {INT8OID, TIMESTAMPTZOID, TEXTOID};
+	Datum		values[3];
+	char		nulls[4] = "   ";
 
 	values[0] = Int64GetDatum(id);
 	values[1] = TimestampTzGetDatum(left_at);
+	nulls[1] = left_at == DT_NOEND ? 'n' : ' ';
+	values[2] = from_stage == NULL ? (Datum) 0 : CStringGetTextDatum(from_stage);
+	nulls[2] = from_stage == NULL ? 'n' : ' ';
 	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 2, types);
-	run_plan(plan, values, left_at == DT_NOEND ? " n" : NULL, false);
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 3, types);
+	run_plan(plan, values, nulls, false);
 }
 
 static void
@@ -379,6 +383,14 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 	return NULL;
 }
 
+/* a row that a person made is never superseded, whatever became of its stage */
+static bool
+is_fixed(const StoredRow *row)
+{
+	return row->gate == NULL &&
+		(strcmp(row->cause, "manual") == 0 || strcmp(row->cause, "attached") == 0);
+}
+
 static bool
 number_equal(double a, double b)
 {
@@ -400,6 +412,12 @@ same_scores(const StoredRow *row, const LqMove *move)
 		number_equal(row->total, move->total) &&
 		number_equal(row->engagement, move->engagement) &&
 		number_equal(row->fit, move->fit);
+}
+
+static const char *
+stay_text(const char *from_stage, const char *stage)
+{
+	return psprintf("end of %s after %s", stage, from_stage == NULL ? "nothing" : from_stage);
 }
 
 static const char *
@@ -450,19 +468,19 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 														move->at));
 		}
 		row->taken = true;
-		if (row->left_at != left_at)
+		if (row->left_at != left_at || !text_equal(row->from_stage, move->from_stage))
 		{
 			if (write)
-				history_left(cases, row->id, left_at);
+				history_link(cases, row->id, move->from_stage, left_at);
 			else
 				differences = lappend(differences,
-									  lq_history_difference(psprintf("%s left", row->stage), row->left_at,
-															psprintf("%s left", move->stage), left_at));
+									  lq_history_difference(stay_text(row->from_stage, row->stage), row->left_at,
+															stay_text(move->from_stage, move->stage), left_at));
 		}
 	}
 	for (int i = 0; i < count; i++)
 	{
-		if (rows[i].taken)
+		if (rows[i].taken || is_fixed(&rows[i]))
 			continue;
 		if (write)
 			history_supersede(cases, rows[i].id);

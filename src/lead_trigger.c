@@ -172,7 +172,8 @@ attributes_changed(LqCases *cases, LqCase *c, const LqImage *before, LqImage *af
 {
 	LqEvent		event = {0};
 
-	c->replay = c->replay || !c->scored;
+	/* an activity of this very statement may have been judged by the new row */
+	c->replay = c->replay || !c->scored || c->written_here;
 	event.pos.at = time_of_change(c, LQ_EVENT_ATTRIBUTE);
 	event.pos.kind = LQ_EVENT_ATTRIBUTE;
 	event.attributes = lq_image_tuple(RelationGetDescr(cases->leads), after);
@@ -307,7 +308,9 @@ leads_truncated(LqLive *live)
 	LqPipeline *p = live->pipeline;
 
 	SPI_connect();
-	lq_run("TRUNCATE %s, %s", lq_side_name(p, "qualification"), lq_side_name(p, "attributes"));
+	/* not TRUNCATE: the same command may have truncated these too */
+	lq_run("DELETE FROM %s", lq_side_name(p, "qualification"));
+	lq_run("DELETE FROM %s", lq_side_name(p, "attributes"));
 	lq_run("WITH k AS MATERIALIZED (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) "
 		   "UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
 		   "FROM k WHERE k.lead = h.lead",

@@ -48,18 +48,6 @@ check_trigger(TriggerData *trigdata, const char *function)
 				 errhint("Triggers are made by lead_qualify.attach().")));
 }
 
-/* wait out a publish in progress, and hold off the next one */
-static void
-lock_tables(LqPipeline *p)
-{
-	Oid			side = get_relname_relid(psprintf("%s_qualification", p->prefix),
-										 get_namespace_oid(p->leads_schema, false));
-
-	LockRelationOid(p->leads, RowExclusiveLock);
-	if (OidIsValid(side))
-		LockRelationOid(side, RowExclusiveLock);
-}
-
 /*
  * The insert goes on, unscored; lead_qualify.problem says why.  Without the
  * pipeline (p NULL) the triggers are all that there is of it: such is a copy
@@ -103,7 +91,7 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 	p = lq_pipeline_get(name, true);
 	if (p != NULL && !p->broken)
 	{
-		lock_tables(p);
+		lq_pipeline_lock(p);
 		p = lq_pipeline_get(name, true);
 	}
 	if (p == NULL || p->broken || p->nversions == 0)
@@ -183,12 +171,25 @@ lq_live_cases_init(LqLive *live, LqCases *cases)
 		cases->actor = GetUserNameFromId(live->caller, false);
 }
 
-/* lock done and states read: run, write */
-void
-lq_live_run(LqLive *live, LqCases *cases)
+/*
+ * Now, or the newest change by hand: that is dated after what is already
+ * there, which a clock that was put back may not have reached.
+ */
+static TimestampTz
+newest_change(const LqCases *cases)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz newest = GetCurrentTimestamp();
 
+	for (int i = 0; i < cases->count; i++)
+		for (int k = 0; k < cases->cases[i].nevents; k++)
+			if (cases->cases[i].events[k].pos.kind != LQ_EVENT_ACTIVITY)
+				newest = Max(newest, cases->cases[i].events[k].pos.at);
+	return newest;
+}
+
+static void
+run_and_write(LqCases *cases, TimestampTz now)
+{
 	depth++;
 	PG_TRY();
 	{
@@ -201,6 +202,13 @@ lq_live_run(LqLive *live, LqCases *cases)
 		depth--;
 	}
 	PG_END_TRY();
+}
+
+/* lock done and states read: run, write */
+void
+lq_live_run(LqLive *live, LqCases *cases)
+{
+	run_and_write(cases, newest_change(cases));
 }
 
 /* ----------------------------------------------------------------

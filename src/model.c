@@ -371,7 +371,7 @@ pipeline_load(const char *name)
 	if (!p->broken)
 		lq_compile_sources(p);
 	for (int i = 0; i < p->nversions && !p->broken; i++)
-		lq_collect_columns(p, &p->versions[i]);
+		lq_collect_needs(p, &p->versions[i]);
 	MemoryContextSwitchTo(old);
 	return p;
 }
@@ -487,6 +487,18 @@ lq_model_numbered(LqPipeline *pipeline, int number)
 		if (pipeline->versions[i].number == number)
 			return version_model(pipeline, &pipeline->versions[i]);
 	return NULL;
+}
+
+/* did versions published after that one begin to ask for more than it did? */
+bool
+lq_asks_for_more(LqPipeline *pipeline, int number)
+{
+	const LqVersion *newest = &pipeline->versions[pipeline->nversions - 1];
+
+	for (int i = 0; i < pipeline->nversions; i++)
+		if (pipeline->versions[i].number == number)
+			return pipeline->versions[i].asked < newest->asked;
+	return true;
 }
 
 LqSource *

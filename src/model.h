@@ -34,12 +34,24 @@ typedef struct LqSource
 	SPIPlanPtr	load_plan;		/* events.c: activities of some leads */
 } LqSource;
 
+/*
+ * A rule, or a type of activity, that a gate of some version asks about.  All
+ * versions note its matches, because a gate of today asks for yesterday's.
+ */
+typedef struct LqWatch
+{
+	char	   *rule;			/* NULL: a type */
+	char	   *activity_type;
+	int64		within;			/* longest window asked for, microseconds */
+} LqWatch;
+
 typedef struct LqVersion
 {
 	int			number;
 	TimestampTz effective_from;
 	Datum		config;			/* jsonb, in the pipeline's context */
 	LqModel    *model;			/* compiled */
+	int			asked;			/* grows with what is watched up to this version */
 } LqVersion;
 
 typedef struct LqPipeline
@@ -69,6 +81,7 @@ typedef struct LqPipeline
 	int			nversions;
 	LqVersion  *versions;		/* by number */
 	List	   *lead_columns;	/* of char *: all that published conditions name */
+	List	   *watches;		/* of LqWatch: what gates of any version ask about */
 	struct LqStatePlans *plans; /* state.c */
 	bool		broken;			/* leads or a side table is gone */
 } LqPipeline;
@@ -80,6 +93,7 @@ typedef struct LqPipeline
 extern LqPipeline *lq_pipeline_get(const char *name, bool missing_ok);
 extern const LqModel *lq_model_at(LqPipeline *pipeline, TimestampTz at);
 extern const LqModel *lq_model_numbered(LqPipeline *pipeline, int number);
+extern bool lq_asks_for_more(LqPipeline *pipeline, int number);
 extern LqSource *lq_source_get(LqPipeline *pipeline, int32 number);
 extern int	lq_key_cmp(LqPipeline *pipeline, Datum a, Datum b);
 extern char *lq_key_text(LqPipeline *pipeline, Datum key);
@@ -88,11 +102,6 @@ extern Datum lq_key_parse(LqPipeline *pipeline, const char *text);
 /* qualified, quoted name of a side table: suffix "qualification", "stage_history", "attributes" */
 extern char *lq_side_name(const LqPipeline *pipeline, const char *suffix);
 extern char *lq_leads_name(const LqPipeline *pipeline);
-
-/* the rules that an activity row matches under a model; fills matches (palloc'd) */
-extern int	lq_match(LqGuard *guard, const LqModel *model, LqSource *source,
-					 Relation rel, TupleTableSlot *slot, const char *type,
-					 LqMatch **matches);
 
 extern void lq_model_init(void);	/* from _PG_init */
 

@@ -428,26 +428,24 @@ rule_cmp(const void *a, const void *b)
 	"AS c(stage pg_catalog.text, gate pg_catalog.text, function pg_catalog.text, " \
 	"argument pg_catalog.text, within_us pg_catalog.int8) " rest
 
-/* rules that gate conditions ask about must remember their matches */
+/*
+ * Rules that gates of any version ask about must remember their matches, in
+ * every version.
+ */
 static void
-compile_watches(LqModel *model, Datum config)
+compile_watches(LqPipeline *p, LqModel *model)
 {
-	Rows		rows = rows_open(config,
-								 CALLS_QUERY("c.argument, c.within_us",
-											 "WHERE c.function <> 'points'"));
+	ListCell   *lc;
 
-	for (int i = 0; i < rows.count; i++)
+	foreach(lc, p->watches)
 	{
-		bool		isnull;
-		char	   *name = TextDatumGetCString(field(&rows, i, 1, &isnull));
-		int			rule = lq_model_rule(model, name);
-		int64		within = DatumGetInt64(field(&rows, i, 2, &isnull));
+		LqWatch    *watch = lfirst(lc);
+		int			rule = watch->rule == NULL ? -1 : lq_model_rule(model, watch->rule);
 
 		if (rule < 0)
-			continue;			/* a disabled rule never matches */
+			continue;			/* a rule that is not there never matches */
 		model->rules[rule].watched = true;
-		if (!isnull && within > model->rules[rule].watch_within)
-			model->rules[rule].watch_within = within;
+		model->rules[rule].watch_within = watch->within;
 	}
 }
 
@@ -465,20 +463,21 @@ compile_rules(LqPipeline *p, LqModel *model, Datum config)
 								 "at_least pg_catalog.int4, within pg_catalog.interval, "
 								 "max_points pg_catalog.float8, condition pg_catalog.text, "
 								 "per_value pg_catalog.text, enabled pg_catalog.bool) WHERE r.enabled");
-	Rows		types = rows_open(config,
-								  "SELECT DISTINCT g.activity_type "
-								  "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
-								  "AS g(activity_type pg_catalog.text, enabled pg_catalog.bool) "
-								  "WHERE g.enabled AND g.activity_type IS NOT NULL");
+	ListCell   *lc;
 
-	model->nrules = rows.count + types.count;
-	model->rules = array_alloc(p, model->nrules, sizeof(LqRule));
+	model->nrules = rows.count;
+	model->rules = array_alloc(p, rows.count + list_length(p->watches), sizeof(LqRule));
 	for (int i = 0; i < rows.count; i++)
 		compile_rule(p, model, config, &model->rules[i], &rows, i);
-	for (int i = 0; i < types.count; i++)
-		hidden_rule(p, &model->rules[rows.count + i], field_text(p, &types, i, 1));
+	foreach(lc, p->watches)
+	{
+		LqWatch    *watch = lfirst(lc);
+
+		if (watch->activity_type != NULL)
+			hidden_rule(p, &model->rules[model->nrules++], watch->activity_type);
+	}
 	qsort(model->rules, model->nrules, sizeof(LqRule), rule_cmp);
-	compile_watches(model, config);
+	compile_watches(p, model);
 	for (int i = 0; i < model->nrules; i++)
 	{
 		LqRule	   *rule = &model->rules[i];
@@ -743,11 +742,71 @@ columns_add(LqPipeline *p, List *columns, Datum config, const char *query)
 	return columns;
 }
 
-/* the columns that a version's expressions name, added to the pipeline's */
+/* watch a rule or a type; true if that is more than was watched before */
+static bool
+watch_add(LqPipeline *p, char *rule, char *activity_type, int64 within)
+{
+	MemoryContext old;
+	LqWatch    *watch;
+	ListCell   *lc;
+
+	foreach(lc, p->watches)
+	{
+		watch = lfirst(lc);
+		if (rule != NULL ? watch->rule == NULL || strcmp(watch->rule, rule) != 0 :
+			watch->activity_type == NULL || strcmp(watch->activity_type, activity_type) != 0)
+			continue;
+		if (within <= watch->within)
+			return false;
+		watch->within = within;
+		return true;
+	}
+	old = MemoryContextSwitchTo(p->cxt);
+	watch = palloc(sizeof(LqWatch));
+	watch->rule = rule;
+	watch->activity_type = activity_type;
+	watch->within = within;
+	p->watches = lappend(p->watches, watch);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* what a version's gates ask about, added to the pipeline's */
+static void
+collect_watches(LqPipeline *p, LqVersion *version)
+{
+	Rows		calls = rows_open(version->config,
+								  CALLS_QUERY("c.argument, c.within_us",
+											  "WHERE c.function <> 'points'"));
+	Rows		types = rows_open(version->config,
+								  "SELECT DISTINCT g.activity_type "
+								  "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
+								  "AS g(activity_type pg_catalog.text, enabled pg_catalog.bool) "
+								  "WHERE g.enabled AND g.activity_type IS NOT NULL");
+	LqVersion  *before = version == p->versions ? NULL : version - 1;
+
+	version->asked = before == NULL ? 0 : before->asked;
+	for (int i = 0; i < calls.count; i++)
+	{
+		bool		isnull;
+		int64		within = DatumGetInt64(field(&calls, i, 2, &isnull));
+
+		version->asked += watch_add(p, field_text(p, &calls, i, 1), NULL,
+									isnull ? 0 : within);
+	}
+	for (int i = 0; i < types.count; i++)
+		version->asked += watch_add(p, NULL, field_text(p, &types, i, 1), 0);
+}
+
+/*
+ * The columns that a version's expressions name and what its gates ask about,
+ * added to the pipeline's.  Versions come in order.
+ */
 void
-lq_collect_columns(LqPipeline *p, LqVersion *version)
+lq_collect_needs(LqPipeline *p, LqVersion *version)
 {
 	SPI_connect();
+	collect_watches(p, version);
 	p->lead_columns = columns_add(p, p->lead_columns, version->config,
 								  "SELECT c FROM pg_catalog.jsonb_array_elements_text("
 								  "pg_catalog.jsonb_extract_path($1, 'lead_columns')) AS c");

@@ -141,9 +141,13 @@ lock_scoring(const Target *target, LqPipeline *pipeline)
 	LqUser		saved;
 
 	lq_become(&saved, target->owner);
-	/* leads first, as everywhere: an UPDATE of leads holds its lock already */
-	lq_run("LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE",
-		   lq_leads_name(pipeline), lq_side_name(pipeline, "qualification"));
+	/*
+	 * Leads first, as everywhere: an UPDATE holds its lock already.  Nor may
+	 * anybody hold a row of leads and then wait for the state table.
+	 */
+	lq_run("LOCK TABLE %s IN EXCLUSIVE MODE", lq_leads_name(pipeline));
+	lq_run("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
+		   lq_side_name(pipeline, "qualification"));
 	lq_return(&saved);
 }
 
@@ -327,6 +331,13 @@ lq_publish(const char *pipeline, const char *note, TimestampTz effective_from,
 	char	   *config;
 	int			last;
 
+	if (!first && IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot publish in a transaction of isolation level %s",
+						XactIsoLevel == XACT_SERIALIZABLE ? "serializable" : "repeatable read"),
+				 errdetail("Leads that were scored since the transaction began would be missed."),
+				 errhint("Publish in a READ COMMITTED transaction.")));
 	SPI_connect();
 	lock_pipeline(&target, pipeline);
 	config = lq_draft_freeze(pipeline, target.leads);

@@ -87,6 +87,7 @@ typedef struct KeyScan
 	char	   *column;
 	char	   *condition;		/* on alias t, may use $2; or NULL */
 	TimestampTz since;
+	bool		read_only;		/* under the caller's snapshot, not a fresh one */
 	Datum	   *keys;
 	int			nkeys;
 	bool		started;
@@ -110,7 +111,7 @@ scan_count(KeyScan *scan)
 	SPI_execute_with_args(lq_format("SELECT pg_catalog.count(*) FROM %s t WHERE %s AND "
 									"($1 IS NULL OR true)", scan->table,
 									scan->condition == NULL ? "true" : scan->condition),
-						  1, types, values, NULL, true, 0);
+						  1, types, values, NULL, scan->read_only, 0);
 	scan->total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -149,7 +150,7 @@ scan_next(KeyScan *scan, int limit, int *count, MemoryContext longer)
 									scan->condition == NULL ? "true" : scan->condition,
 									scan->started ? lq_format(" AND t.%I > $3", scan->column) : "",
 									scan->column),
-						  scan->started ? 3 : 2, types, values, NULL, true, 0);
+						  scan->started ? 3 : 2, types, values, NULL, scan->read_only, 0);
 	*count = (int) SPI_processed;
 	keys = MemoryContextAlloc(cxt, Max(1, *count) * sizeof(Datum));
 	for (int i = 0; i < *count; i++)
@@ -196,20 +197,32 @@ observe(LqCases *cases, LqCase *c, TimestampTz now)
 	c->images[c->nimages++] = c->current;
 }
 
+static bool
+text_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* did the replay come to what is stored? */
 static bool
-unchanged(const LqCase *c)
+unchanged(LqPipeline *p, const LqCase *c)
 {
+	const LqStored *stored = &c->was;
 	bytea	   *packed;
 
-	if (!c->scored || c->stored_stage == NULL || c->lead.stage == NULL ||
-		strcmp(c->stored_stage, c->lead.stage) != 0)
+	if (!c->scored || !text_same(stored->stage, c->lead.stage) ||
+		!text_same(stored->mark_stage, c->lead.mark_stage) ||
+		stored->cycle != c->lead.cycle ||
+		stored->version != c->lead.model->version ||
+		lq_asks_for_more(p, stored->published) ||
+		stored->attributes_at != c->lead.attributes_at ||
+		stored->lead_since != c->lead_since ||
+		stored->next_due_at != c->next_due_at)
 		return false;
 	packed = lq_score_pack(c->lead.score);
 	return VARSIZE_ANY_EXHDR(packed) == VARSIZE_ANY_EXHDR(c->packed) &&
 		memcmp(VARDATA_ANY(packed), VARDATA_ANY(c->packed),
-			   VARSIZE_ANY_EXHDR(packed)) == 0 &&
-		c->stored_version == c->lead.model->version;
+			   VARSIZE_ANY_EXHDR(packed)) == 0;
 }
 
 /* replay a batch and write what differs; returns the number of leads */
@@ -239,7 +252,7 @@ recompute_batch(LqPipeline *p, Datum *keys, int nkeys, int64 *events)
 
 		*events += c->nevents;
 		found += c->exists;
-		c->state_same = c->exists && unchanged(c);
+		c->state_same = c->exists && unchanged(p, c);
 	}
 	lq_cases_write(cases);
 	lq_cases_close(cases);
@@ -274,6 +287,9 @@ recompute_scan(KeyScan *scan)
 	LqUser		user;
 
 	lq_become(&user, p->owner);
+	lq_pipeline_lock(p);
+	p = scan->pipeline = lq_pipeline_get(pstrdup(p->name), false);
+	lq_pipeline_check(p);
 	scan_count(scan);
 	for (;;)
 	{
@@ -369,8 +385,8 @@ PG_FUNCTION_INFO_V1(lq_recompute_all);
 Datum
 lq_recompute_all(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int			batch = PG_GETARG_INT32(1);
+	char	   *name;
+	int			batch;
 	bool		nonatomic = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
 		!castNode(CallContext, fcinfo->context)->atomic;
 	MemoryContext outer = AllocSetContextCreate(PortalContext, "lead_qualify recompute_all",
@@ -384,6 +400,12 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 	Datum		key = (Datum) 0;
 	bool		started = false;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("recompute_all() needs a pipeline and a batch size")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	batch = PG_GETARG_INT32(1);
 	if (batch < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -400,6 +422,9 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 		int64		events;
 
 		lq_become(&user, p->owner);
+		lq_pipeline_lock(p);
+		p = lq_pipeline_get(name, false);
+		lq_pipeline_check(p);
 		scan_leads(&scan, p);
 		if (!counted)
 			scan_count(&scan);
@@ -455,7 +480,7 @@ differ(Verifier *v, const char *item, const char *stored, const char *replayed)
 static void
 differ_number(Verifier *v, const char *item, double stored, double replayed, double tolerance)
 {
-	if (fabs(stored - replayed) > tolerance)
+	if (isnan(stored) != isnan(replayed) || fabs(stored - replayed) > tolerance)
 		differ(v, item, psprintf("%.17g", stored), psprintf("%.17g", replayed));
 }
 
@@ -544,29 +569,44 @@ verify_horizon(const LqCase *c)
 	return Max(c->lead.score->as_of, seen);
 }
 
+static const char *
+grade_text(int grade)
+{
+	return grade < 0 ? NULL : lq_grade_name(grade);
+}
+
+/* the columns beside the packed score */
+static void
+verify_summary(Verifier *v, const LqStored *was, const LqCase *c, double tolerance)
+{
+	LqStored	is;
+
+	lq_case_summary(c, &is);
+	differ_number(v, "total_at_event", was->total, is.total, tolerance);
+	differ_number(v, "engagement_at_event", was->engagement, is.engagement, tolerance);
+	differ_number(v, "fit_at_event", was->fit, is.fit, tolerance);
+	differ_text(v, "scored_at", time_text(was->scored_at), time_text(is.scored_at));
+	differ_text(v, "grade", grade_text(was->grade), grade_text(is.grade));
+}
+
 static void
 verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
 {
 	LqLead		stored = c->lead;
-	int			stored_grade;
-	const char *column = c->column;
+	double		tolerance;
 
 	v->lead = lq_key_text(cases->pipeline, c->key);
-	stored_grade = lq_model_grade(stored.model, stored.score, stored.score->as_of);
 	lq_case_replay(cases, c, engine, verify_horizon(c));
-	verify_score(v, stored.score, c->lead.score,
-				 1e-9 * worths(engine, c->lead.score));
-	differ_text(v, "scored_at", time_text(stored.score->as_of), time_text(c->lead.score->as_of));
+	tolerance = 1e-9 * worths(engine, c->lead.score);
+	verify_score(v, stored.score, c->lead.score, tolerance);
+	verify_summary(v, &c->was, c, tolerance);
 	differ_text(v, "stage", stored.stage, c->lead.stage);
-	differ_text(v, "grade", stored_grade < 0 ? NULL : lq_grade_name(stored_grade),
-				lq_model_grade(c->lead.model, c->lead.score, c->lead.score->as_of) < 0 ? NULL :
-				lq_grade_name(lq_model_grade(c->lead.model, c->lead.score, c->lead.score->as_of)));
 	differ_text(v, "mark", stored.mark_stage, c->lead.mark_stage);
-	if (c->stored_version != c->lead.model->version)
-		differ(v, "version", psprintf("%d", c->stored_version),
+	if (c->was.version != c->lead.model->version)
+		differ(v, "version", psprintf("%d", c->was.version),
 			   psprintf("%d", c->lead.model->version));
 	if (!cases->pipeline->shadow)
-		differ_text(v, "stage column", lq_stage_of_column(cases->pipeline, column, false),
+		differ_text(v, "stage column", lq_stage_of_column(cases->pipeline, c->column, false),
 					c->lead.stage);
 }
 
@@ -630,6 +670,7 @@ lq_verify(PG_FUNCTION_ARGS)
 	scan.pipeline = v.pipeline;
 	scan.table = lq_side_name(v.pipeline, "qualification");
 	scan.column = "lead";
+	scan.read_only = true;
 	if (!PG_ARGISNULL(1))
 		scan.keys = lq_keys_of_texts(v.pipeline, PG_GETARG_ARRAYTYPE_P(1), &scan.nkeys);
 	batch = AllocSetContextCreate(outer, "lead_qualify verify batch", ALLOCSET_DEFAULT_SIZES);

@@ -233,7 +233,8 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 static bool
 case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 {
-	if (!c->scored || c->next_due_at <= horizon)
+	if (!c->scored || c->next_due_at <= horizon ||
+		lq_asks_for_more(cases->pipeline, c->was.published))
 		return false;
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);

@@ -49,7 +49,8 @@ static const SideColumn qualification_columns[] = {
 	{"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
 	{"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
 	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
-	{"version", "integer", NULL, "Version of the configuration the score was computed under"},
+	{"version", "integer", NULL, "Version of the configuration in force at scored_at"},
+	{"published_version", "integer", NULL, "Newest version when the state was computed"},
 };
 
 static const SideColumn history_columns[] = {

@@ -9,17 +9,22 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lead_grade.h"
 #include "lib/stringinfo.h"
 #include "sql.h"
 #include "state.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -152,6 +157,18 @@ lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *))
 	get_typlenbyvalalign(pipeline->key_type, &len, &byval, &align);
 	return construct_array(keys, n, pipeline->key_type, pipeline->key_len,
 						   pipeline->key_byval, align);
+}
+
+/* wait out a publish in progress, and hold off the next one */
+void
+lq_pipeline_lock(LqPipeline *p)
+{
+	Oid			side = get_relname_relid(psprintf("%s_qualification", p->prefix),
+										 get_namespace_oid(p->leads_schema, false));
+
+	LockRelationOid(p->leads, RowExclusiveLock);
+	if (OidIsValid(side))
+		LockRelationOid(side, RowExclusiveLock);
 }
 
 /* ----------------------------------------------------------------
@@ -304,7 +321,7 @@ plan_leads(LqPipeline *p, LqPlan which)
 		if (get_attnum(p->leads, lfirst(lc)) != InvalidAttrNumber)
 			lq_append(&buf, ", l.%I", lfirst(lc));
 	}
-	lq_append(&buf, " FROM %s l WHERE l.%I = ANY($1) ORDER BY l.%I%s",
+	lq_append(&buf, " FROM %s l WHERE l.%I OPERATOR(pg_catalog.=) ANY ($1) ORDER BY l.%I%s",
 			  lq_leads_name(p), p->lead_key, p->lead_key,
 			  which == LQ_PLAN_LOCK ? " FOR NO KEY UPDATE" : "");
 	*slot = lq_plan_keep(buf.data, 1, &p->key_array);
@@ -318,8 +335,9 @@ plan_read(LqPipeline *p)
 
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
-									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin "
-									   "FROM %s q WHERE q.lead = ANY($1)",
+									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
+									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade "
+									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
 									   lq_side_name(p, "qualification")),
 							 1, &p->key_array);
 	return *slot;
@@ -332,7 +350,7 @@ plan_images(LqPipeline *p)
 
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT a.lead, a.changed_at, a.\"values\" FROM %s a "
-									   "WHERE a.lead = ANY($1) ORDER BY a.lead, a.changed_at",
+									   "WHERE a.lead OPERATOR(pg_catalog.=) ANY ($1) ORDER BY a.lead, a.changed_at",
 									   lq_side_name(p, "attributes")),
 							 1, &p->key_array);
 	return *slot;
@@ -356,6 +374,15 @@ time_of(int row, int column, TimestampTz otherwise)
 	Datum		value = column_of(row, column, &isnull);
 
 	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+static double
+number_of(int row, int column)
+{
+	bool		isnull;
+	Datum		value = column_of(row, column, &isnull);
+
+	return isnull ? get_float8_nan() : DatumGetFloat8(value);
 }
 
 static char *
@@ -443,6 +470,18 @@ lq_cases_lock(LqCases *cases)
 	SPI_finish();
 }
 
+/* anyone who may write the side table can put any score there */
+static bool
+same_dimensions(const LqScore *score, const LqModel *model)
+{
+	if (score->ndimensions != model->ndimensions)
+		return false;
+	for (int i = 0; i < score->ndimensions; i++)
+		if (strcmp(score->dimensions[i].name, model->dimensions[i].name) != 0)
+			return false;
+	return true;
+}
+
 static void
 read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 {
@@ -453,16 +492,30 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	c->stored = true;
 	c->written_here = TransactionIdIsCurrentTransactionId(
 		DatumGetTransactionId(column_of(row, 10, &isnull)));
-	c->lead.stage = c->stored_stage = text_of(row, 3, cxt);
+	c->lead.stage = text_of(row, 3, cxt);
 	c->lead.cycle = DatumGetInt32(column_of(row, 4, &isnull));
 	c->lead.mark_stage = text_of(row, 5, cxt);
 	c->next_due_at = time_of(row, 6, DT_NOEND);
 	c->lead.attributes_at = time_of(row, 7, DT_NOBEGIN);
 	c->lead_since = time_of(row, 8, DT_NOBEGIN);
 	number = column_of(row, 9, &isnull);
-	c->stored_version = isnull ? 0 : DatumGetInt32(number);
+	c->was.version = isnull ? 0 : DatumGetInt32(number);
 	if (!isnull)
-		c->lead.model = lq_model_numbered(cases->pipeline, c->stored_version);
+		c->lead.model = lq_model_numbered(cases->pipeline, c->was.version);
+	number = column_of(row, 11, &isnull);
+	c->was.published = isnull ? 0 : DatumGetInt32(number);
+	c->was.stage = c->lead.stage;
+	c->was.mark_stage = c->lead.mark_stage;
+	c->was.cycle = c->lead.cycle;
+	c->was.attributes_at = c->lead.attributes_at;
+	c->was.lead_since = c->lead_since;
+	c->was.next_due_at = c->next_due_at;
+	c->was.total = number_of(row, 12);
+	c->was.engagement = number_of(row, 13);
+	c->was.fit = number_of(row, 14);
+	c->was.scored_at = time_of(row, 15, DT_NOBEGIN);
+	number = column_of(row, 16, &isnull);
+	c->was.grade = isnull ? -1 : DatumGetInt16(number);
 	(void) column_of(row, 2, &isnull);
 	if (!isnull && c->lead.model != NULL)
 	{
@@ -472,8 +525,9 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 		c->packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(packed), false, -1));
 		c->lead.score = lq_score_unpack(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
 										cxt, &problem);
-		/* a score that cannot be read is computed anew */
-		c->scored = c->lead.score != NULL;
+		/* a score that is not of its version is computed anew */
+		c->scored = c->lead.score != NULL &&
+			same_dimensions(c->lead.score, c->lead.model);
 	}
 	if (c->scored && c->current != NULL)
 		c->lead.attributes = lq_image_tuple(RelationGetDescr(cases->leads), c->current);
@@ -556,8 +610,8 @@ lq_cases_read_images(LqCases *cases)
 
 #define STATE_COLUMNS \
 	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
-	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version"
-#define NSTATE 14				/* columns above */
+	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version"
+#define NSTATE 15				/* columns above */
 
 /* one of the extension's types */
 Oid
@@ -575,7 +629,7 @@ state_types(Oid *types)
 	Oid			grade = lq_type_oid("lead_grade");
 	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
 		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID};
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
 
 	memcpy(types, fixed, sizeof(fixed));
 	types[0] = score;
@@ -618,37 +672,52 @@ plan_write(LqPipeline *p, bool update)
 	appendStringInfoString(&buf, ")");
 	if (update)
 		appendStringInfoString(&buf, " WHERE q.lead = s.lead");
+	else
+		/* a row that an older snapshot hides is a serialization error, no duplicate */
+		appendStringInfoString(&buf, " ON CONFLICT DO NOTHING");
 	*slot = lq_plan_keep(buf.data, NSTATE + 1, types);
 	return *slot;
 }
 
+/* the columns that repeat what the packed score says at its newest event */
+void
+lq_case_summary(const LqCase *c, LqStored *summary)
+{
+	const LqModel *model = c->lead.model;
+	const LqScore *score = c->lead.score;
+
+	summary->scored_at = score->as_of;
+	summary->total = lq_score_total(score, score->as_of, false);
+	summary->engagement = model->engagement < 0 ? get_float8_nan() :
+		lq_score_points(score, model->engagement, score->as_of, false);
+	summary->fit = model->fit < 0 ? get_float8_nan() :
+		lq_score_points(score, model->fit, score->as_of, false);
+	summary->grade = lq_model_grade(model, score, score->as_of);
+}
+
 /* a lead's values in the order of STATE_COLUMNS */
 static void
-state_values(const LqCase *c, Datum *values, bool *nulls)
+state_values(const LqCase *c, int published, Datum *values, bool *nulls)
 {
 	const LqLead *lead = &c->lead;
-	const LqModel *model = lead->model;
-	const LqScore *score = lead->score;
-	TimestampTz at = score->as_of;
-	int			grade = lq_model_grade(model, score, at);
+	LqStored	summary;
 
+	lq_case_summary(c, &summary);
 	memset(nulls, false, NSTATE * sizeof(bool));
-	values[0] = PointerGetDatum(lq_score_pack(score));
-	values[1] = Float8GetDatum(lq_score_total(score, at, false));
-	nulls[2] = model->engagement < 0;
-	values[2] = Float8GetDatum(nulls[2] ? 0 :
-							   lq_score_points(score, model->engagement, at, false));
-	nulls[3] = model->fit < 0;
-	values[3] = Float8GetDatum(nulls[3] ? 0 :
-							   lq_score_points(score, model->fit, at, false));
-	values[4] = TimestampTzGetDatum(at);
+	values[0] = PointerGetDatum(lq_score_pack(lead->score));
+	values[1] = Float8GetDatum(summary.total);
+	nulls[2] = isnan(summary.engagement);
+	values[2] = Float8GetDatum(summary.engagement);
+	nulls[3] = isnan(summary.fit);
+	values[3] = Float8GetDatum(summary.fit);
+	values[4] = TimestampTzGetDatum(summary.scored_at);
 	nulls[5] = lead->stage == NULL;
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(lead->stage);
-	nulls[6] = grade < 0;
-	values[6] = Int16GetDatum((int16) grade);
+	nulls[6] = summary.grade < 0;
+	values[6] = Int16GetDatum((int16) summary.grade);
 	values[7] = Int32GetDatum(lead->cycle);
 	nulls[8] = nulls[9] = lead->mark_stage == NULL;
-	values[8] = TimestampTzGetDatum(score->mark);
+	values[8] = TimestampTzGetDatum(lead->score->mark);
 	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(lead->mark_stage);
 	nulls[10] = c->next_due_at == DT_NOEND;
 	values[10] = TimestampTzGetDatum(c->next_due_at);
@@ -656,7 +725,8 @@ state_values(const LqCase *c, Datum *values, bool *nulls)
 	values[11] = TimestampTzGetDatum(lead->attributes_at);
 	nulls[12] = c->lead_since == DT_NOBEGIN;
 	values[12] = TimestampTzGetDatum(c->lead_since);
-	values[13] = Int32GetDatum(model->version);
+	values[13] = Int32GetDatum(lead->model->version);
+	values[14] = Int32GetDatum(published);
 }
 
 static bool
@@ -700,7 +770,8 @@ write_states(LqCases *cases, bool update)
 
 		if (!wanted(&cases->cases[k]))
 			continue;
-		state_values(&cases->cases[k], row, rownulls);
+		state_values(&cases->cases[k], p->versions[p->nversions - 1].number,
+					 row, rownulls);
 		for (int i = 0; i < NSTATE; i++)
 		{
 			values[i][n] = row[i];
@@ -723,6 +794,10 @@ write_states(LqCases *cases, bool update)
 														   len, byval, align));
 	}
 	execute(plan_write(p, update), arrays, false);
+	if (!update && SPI_processed != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to the state of leads due to concurrent update")));
 }
 
 /*

@@ -9,6 +9,25 @@
 #include "model.h"
 #include "utils/array.h"
 
+/* what the side row says, to see whether a replay comes to the same */
+typedef struct LqStored
+{
+	const char *stage;
+	const char *mark_stage;
+	int			cycle;
+	int			version;
+	int			published;		/* newest version when it was computed */
+	TimestampTz attributes_at;
+	TimestampTz lead_since;
+	TimestampTz next_due_at;
+	/* what stands beside the packed score; NaN, DT_NOBEGIN, -1 for null */
+	double		total;
+	double		engagement;
+	double		fit;
+	TimestampTz scored_at;
+	int			grade;
+} LqStored;
+
 typedef struct LqCase
 {
 	Datum		key;
@@ -24,8 +43,7 @@ typedef struct LqCase
 	bool		first_touch;	/* was there before, but never scored */
 	bool		dirty;			/* to be written */
 	bytea	   *packed;			/* the stored score */
-	const char *stored_stage;
-	int			stored_version;
+	LqStored	was;
 	bool		state_same;		/* a replay came to what is stored */
 	LqLead		lead;
 	TimestampTz lead_since;		/* DT_NOBEGIN: not fixed yet */
@@ -94,7 +112,7 @@ typedef enum LqPlan
 	LQ_PLAN_FIXED,
 	LQ_PLAN_STORED,
 	LQ_PLAN_HISTORY_INSERT,
-	LQ_PLAN_HISTORY_LEFT,
+	LQ_PLAN_HISTORY_LINK,
 	LQ_PLAN_HISTORY_SUPERSEDE,
 	LQ_PLAN_HISTORY_CLOSE,
 	LQ_PLAN_COUNT
@@ -104,6 +122,7 @@ extern Oid	lq_type_oid(const char *name);
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
 
+extern void lq_pipeline_lock(LqPipeline *pipeline);
 extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys);
 extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
@@ -114,6 +133,7 @@ extern void lq_case_add_event(LqCase *c, const LqEvent *event);
 extern void lq_cases_lock(LqCases *cases);
 extern void lq_cases_read(LqCases *cases);
 extern void lq_cases_read_images(LqCases *cases);
+extern void lq_case_summary(const LqCase *c, LqStored *summary);
 extern void lq_cases_write(LqCases *cases);
 extern bool lq_image_exists(LqCases *cases, LqCase *c);
 extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);

@@ -238,8 +238,9 @@ BEGIN
 END
 $$;
 
--- No activity, lead or trace of one; the published versions stay.
-CREATE FUNCTION laws.empty_statement(l laws.layout) RETURNS text
+-- Two statements after which there is no activity, no lead and no trace of
+-- one; the published versions stay.
+CREATE FUNCTION laws.emptying(l laws.layout) RETURNS text[]
 LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -247,11 +248,13 @@ DECLARE
 	leads constant text :=
 		(parse_ident(split_part(l.leads, '.', 2)))[1];
 BEGIN
-	RETURN format('TRUNCATE %s, %s, %s.%I, %s.%I, %s.%I%s', l.activities,
-		l.leads, schema, leads || '_qualification', schema,
-		leads || '_stage_history', schema, leads || '_attributes',
-		CASE WHEN l.second_source THEN ', ' || schema || '.calls'
-			ELSE '' END);
+	RETURN ARRAY[
+		format('TRUNCATE %s, %s%s', l.activities, l.leads,
+			CASE WHEN l.second_source THEN ', ' || schema || '.calls'
+				ELSE '' END),
+		format('TRUNCATE %s.%I, %s.%I, %s.%I', schema,
+			leads || '_qualification', schema, leads || '_stage_history',
+			schema, leads || '_attributes')];
 END
 $$;
 
@@ -459,12 +462,12 @@ BEGIN
 
 	PERFORM laws.say('INSERT INTO lead_qualify.stage (pipeline, stage, position, '
 		'kind, stored_as) VALUES (%1$L, ''lead'', 1, ''lead'', NULL), '
-		'(%1$L, ''mql'', 2, ''mql'', NULL), (%1$L, ''sal'', 3, ''sal'', %2$L), '
-		'(%1$L, ''sql'', 4, ''sql'', NULL), (%1$L, ''opportunity'', 5, '
-		'''opportunity'', NULL), (%1$L, ''customer'', 6, ''won'', NULL), '
+		'(%1$L, ''mql'', 3, ''mql'', NULL), (%1$L, ''sal'', 4, ''sal'', %2$L), '
+		'(%1$L, ''sql'', 5, ''sql'', NULL), (%1$L, ''opportunity'', 6, '
+		'''opportunity'', NULL), (%1$L, ''customer'', 7, ''won'', NULL), '
 		'(%1$L, ''hold'', %3$s, ''hold'', NULL), '
 		'(%1$L, ''disqualified'', 9, ''disqualified'', NULL)', l.pipeline,
-		stored, laws.pick('0', '7'));
+		stored, laws.pick('2', '8'));
 
 	FOREACH name IN ARRAY '{mql,sal,sql,opportunity,customer}'::text[]
 	LOOP
@@ -696,7 +699,7 @@ BEGIN
 
 	CALL laws.say_layout(l, p_seed);
 	IF NOT l.has_stages THEN
-		PERFORM laws.say(laws.empty_statement(l));
+		PERFORM laws.say(x) FROM unnest(laws.emptying(l)) AS x;
 	END IF;
 	PERFORM laws.say('DELETE FROM laws.log');
 	CALL laws.say_configuration(l);

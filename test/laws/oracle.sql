@@ -14,24 +14,32 @@ CREATE TABLE laws.reading (
 );
 
 INSERT INTO laws.reading VALUES
-	('creation_move_cause', 'created',
-	 'cause of a move by a gate that holds at the creation event'),
+	('creation_move_cause', 'attribute',
+	 'cause of a move by a gate that holds at the creation event: it can hold'
+	 ' only by the lead''s columns'),
 	('attached_move_cause', 'attached',
 	 'the same at the attached event; such a row has a gate, the fixed one none'),
 	('manual_move_cause', 'manual',
 	 'the same at a manual move'),
-	('attached_tests_gates', 'true',
+	('attached_tests_gates', 'false',
 	 'gates are tested at the attached event, after the stage was taken over'),
 	('manual_tests_gates', 'true',
 	 'gates are tested at a manual move, after it'),
+	('manual_from', 'replayed',
+	 'whether a manual move is a step back is judged from the stage that the'
+	 ' replay finds (replayed), not from the one its maker saw (stored)'),
+	('activity_type', 'any',
+	 'a gate''s activity_type counts every activity of the cycle (any), or only'
+	 ' those at whose time some gate named the type (named)'),
 	('times_inclusive', 'true',
 	 'times(rule, within) takes in a match exactly `within` ago'),
-	('unscored_matches', 'false',
-	 'an activity under an exclusion with scored = false still counts as a match'
-	 ' for caps, times() and since_last()'),
-	('mark_overwrite', 'true',
-	 'a second step back replaces the first one''s range of stages, instead of'
-	 ' extending to the further of the two');
+	('unscored', 'signal',
+	 'an activity under an exclusion with scored = false is still a match for'
+	 ' times() and since_last() (signal), or none at all (nothing); it never'
+	 ' counts towards at_least or a cap'),
+	('mark_overwrite', 'false',
+	 'a second step back replaces the first one''s range of stages (true), or'
+	 ' the mark holds up to the further of the two (false)');
 
 CREATE FUNCTION laws.reading(name text) RETURNS text
 LANGUAGE sql STABLE AS
@@ -77,18 +85,19 @@ CREATE UNLOGGED TABLE laws.o_activity (
 CREATE UNLOGGED TABLE laws.o_raw (
 	lead text, at timestamptz, kind int, source int, key_number numeric,
 	key text, type text, amount numeric, campaign text, page text,
-	stage text, history bigint);
+	stage text, from_stage text, history bigint);
 CREATE UNLOGGED TABLE laws.o_event (
 	lead text, n int, at timestamptz, at_us bigint, kind int, source int,
 	key text, type text, amount numeric, campaign text, page text,
-	stage text, history bigint, version int, employees int, industry text,
-	excluded boolean, unscored boolean, PRIMARY KEY (lead, n));
+	stage text, from_stage text, history bigint, version int, employees int,
+	industry text, excluded boolean, unscored boolean,
+	PRIMARY KEY (lead, n));
 CREATE UNLOGGED TABLE laws.o_match (
 	lead text, rule text, n int, at timestamptz, at_us bigint, version int,
 	dimension text, points float8, decay text, period_us float8,
 	at_most int, bucket timestamp, value text, at_least int,
-	within_us bigint, max_points float8, passes boolean, counted boolean,
-	PRIMARY KEY (lead, rule, n));
+	within_us bigint, max_points float8, passes boolean,
+	unscored boolean, counted boolean, PRIMARY KEY (lead, rule, n));
 
 -- A probe asks for everything as of event n and time t; with a mark, only
 -- for what is newer than it.
@@ -442,14 +451,16 @@ BEGIN
 
 	-- n = id for the time being: fixed rows come numbered
 	EXECUTE format(
-		'INSERT INTO laws.o_event (lead, n, at, kind, stage, history)
+		'INSERT INTO laws.o_event (lead, n, at, kind, stage, from_stage,
+			history)
 		 SELECT h.lead::text, -row_number() OVER (PARTITION BY h.lead
 				ORDER BY h.id),
-			coalesce(h.entered_at, %L),
-			CASE h.cause WHEN ''attached'' THEN -1 ELSE 4 END, h.stage, h.id
+			coalesce(h.entered_at, h.recorded_at),
+			CASE h.cause WHEN ''attached'' THEN -1 ELSE 4 END, h.stage,
+			h.from_stage, h.id
 		 FROM %s h JOIN laws.o_lead l ON l.lead = h.lead::text
 		 WHERE h.cause IN (''manual'', ''attached'') AND h.gate IS NULL
-		 AND h.superseded_at IS NULL', p.attached_at,
+		 AND h.superseded_at IS NULL',
 		format(side, p.prefix || '_stage_history'));
 END
 $$;
@@ -462,8 +473,8 @@ $$
 BEGIN
 	-- o_event holds the fixed rows; add the others, then number all anew
 	DELETE FROM laws.o_raw;
-	INSERT INTO laws.o_raw (lead, at, kind, stage, history)
-	SELECT lead, at, kind, stage, history FROM laws.o_event;
+	INSERT INTO laws.o_raw (lead, at, kind, stage, from_stage, history)
+	SELECT lead, at, kind, stage, from_stage, history FROM laws.o_event;
 
 	INSERT INTO laws.o_raw (lead, at, kind)
 	SELECT lead, at, 1 FROM laws.o_image WHERE number > 1;
@@ -482,12 +493,12 @@ BEGIN
 
 	DELETE FROM laws.o_event;
 	INSERT INTO laws.o_event (lead, n, at, at_us, kind, source, key, type,
-		amount, campaign, page, stage, history, version)
+		amount, campaign, page, stage, from_stage, history, version)
 	SELECT r.lead, row_number() OVER (PARTITION BY r.lead
 			ORDER BY r.at, r.kind, r.source, r.key_number,
 			r.key COLLATE "C", r.history),
 		r.at, laws.epoch(r.at), r.kind, r.source, r.key, r.type, r.amount,
-		r.campaign, r.page, r.stage, r.history,
+		r.campaign, r.page, r.stage, r.from_stage, r.history,
 		(SELECT max(v.version) FROM laws.o_version v
 		 WHERE v.effective_from <= r.at)
 	FROM laws.o_raw r;
@@ -542,7 +553,7 @@ DECLARE
 BEGIN
 	INSERT INTO laws.o_match
 	SELECT e.lead, r.name, e.n, e.at, e.at_us, e.version, r.dimension,
-		CASE WHEN e.unscored THEN 0 ELSE r.points END, r.decay,
+		r.points, r.decay,
 		r.period_us, r.at_most,
 		CASE r.per
 			WHEN 'day' THEN date_trunc('day', e.at AT TIME ZONE zone)
@@ -554,7 +565,8 @@ BEGIN
 			WHEN 'campaign' THEN e.campaign
 			WHEN 'properties->>''page''' THEN e.page
 		END,
-		r.at_least, r.within_us, r.max_points, r.at_least IS NULL, false
+		r.at_least, r.within_us, r.max_points,
+		r.at_least IS NULL AND NOT e.unscored, e.unscored, false
 	FROM laws.o_event e
 	JOIN laws.o_rule r ON r.version = e.version
 		AND r.applies_to = 'activity'
@@ -562,11 +574,12 @@ BEGIN
 	WHERE e.kind = 2
 	AND laws.activity_holds(r.condition, e.version, e.amount, e.campaign,
 		e.page)
-	AND (NOT e.unscored OR laws.reading('unscored_matches')::boolean);
+	AND (NOT e.unscored OR laws.reading('unscored') = 'signal');
 
 	-- the n-th match inside `within` scores, and the count starts anew
 	FOR m IN SELECT lead, rule, n, at_us, at_least, within_us
-		FROM laws.o_match WHERE at_least IS NOT NULL ORDER BY lead, rule, n
+		FROM laws.o_match WHERE at_least IS NOT NULL AND NOT unscored
+		ORDER BY lead, rule, n
 	LOOP
 		IF run IS DISTINCT FROM m.lead || chr(1) || m.rule THEN
 			run := m.lead || chr(1) || m.rule;
@@ -697,6 +710,9 @@ BEGIN
 			SELECT FROM laws.o_event a
 			WHERE a.lead = p.lead AND a.n <= p.n AND a.kind = 2
 			AND a.type = g.activity_type
+			AND (laws.reading('activity_type') = 'any' OR EXISTS (
+				SELECT FROM laws.o_gate n WHERE n.version = a.version
+				AND n.activity_type = a.type))
 			AND (p.mark IS NULL OR a.at > p.mark)))
 		AND (p.mark IS NULL OR NOT g.facts_only OR EXISTS (
 			SELECT FROM laws.o_event a
@@ -750,6 +766,8 @@ DECLARE
 		laws.reading('attached_tests_gates')::boolean;
 	manual_tests constant boolean :=
 		laws.reading('manual_tests_gates')::boolean;
+	seen_by_mover constant boolean :=
+		laws.reading('manual_from') = 'stored';
 	overwrite constant boolean := laws.reading('mark_overwrite')::boolean;
 	creation_cause constant text := laws.reading('creation_move_cause');
 	attached_cause constant text := laws.reading('attached_move_cause');
@@ -792,7 +810,8 @@ BEGIN
 				NULL, e.history, e.n, e.probe, e.version);
 		ELSIF e.kind = 4 THEN
 			SELECT * INTO old FROM laws.o_stage s
-			WHERE s.version = e.version AND s.stage = at_stage;
+			WHERE s.version = e.version AND s.stage = CASE
+				WHEN seen_by_mover THEN e.from_stage ELSE at_stage END;
 			SELECT * INTO c FROM laws.o_stage s
 			WHERE s.version = e.version AND s.stage = e.stage;
 			step := step + 1;
@@ -875,9 +894,12 @@ BEGIN
 END
 $$;
 
--- The outcome at each lead's newest event.
+-- The outcome at each lead's newest event; the mark only while a stage that
+-- was left behind is still ahead.
 CREATE VIEW laws.o_result AS
-SELECT s.lead, p.at AS scored_at, s.stage, s.mark, p.version,
+SELECT s.lead, p.at AS scored_at, s.stage, p.version,
+	CASE WHEN NOT g.on_path OR g.position < s.mark_position
+		THEN s.mark END AS mark,
 	t.value AS total, e.value AS engagement, f.value AS fit,
 	laws.grade_of(p.version, f.value) AS grade,
 	t.magnitude, e.magnitude AS engagement_magnitude,
@@ -885,6 +907,7 @@ SELECT s.lead, p.at AS scored_at, s.stage, s.mark, p.version,
 FROM (SELECT DISTINCT ON (lead) * FROM laws.o_state
 	ORDER BY lead, n DESC) s
 JOIN laws.o_probe p ON p.id = s.probe
+LEFT JOIN laws.o_stage g ON g.version = p.version AND g.stage = s.stage
 JOIN laws.o_value t ON t.probe = p.id AND t.dimension = 'total'
 LEFT JOIN laws.o_value e ON e.probe = p.id AND e.dimension = 'engagement'
 LEFT JOIN laws.o_value f ON f.probe = p.id AND f.dimension = 'fit';

@@ -6,7 +6,7 @@
 CREATE SCHEMA lead_qualify;
 CREATE TABLE lead_qualify.pipeline (
 	pipeline text, leads_schema text, leads_table text, lead_key text,
-	created_at text, prefix text, time_zone text, attached_at timestamptz);
+	created_at text, prefix text, time_zone text);
 CREATE TABLE lead_qualify.source (
 	pipeline text, number int, activities_schema text,
 	activities_table text, activity_lead text, activity_type text,
@@ -27,10 +27,11 @@ CREATE TABLE laws_hand.leads_attributes (
 	lead bigint, changed_at timestamptz, values jsonb);
 CREATE TABLE laws_hand.leads_stage_history (
 	id bigint GENERATED ALWAYS AS IDENTITY, lead bigint, stage text,
-	entered_at timestamptz, cause text, gate text, superseded_at timestamptz);
+	entered_at timestamptz, cause text, gate text, from_stage text,
+	superseded_at timestamptz, recorded_at timestamptz);
 INSERT INTO lead_qualify.pipeline VALUES
 	('hand', 'laws_hand', 'leads', 'id', 'created_at', 'leads',
-	 'America/New_York', '2026-06-01 00:00+00');
+	 'America/New_York');
 INSERT INTO lead_qualify.source VALUES
 	('hand', 1, 'laws_hand', 'activities', 'lead_id', 'type', 'at', 'id',
 	 NULL, NULL, 'America/New_York');
@@ -237,7 +238,7 @@ BEGIN
 		'created lead 01-02 00:00; activity mql(score) 01-02 04:48; '
 		'activity sql(often) 01-02 09:36');
 	PERFORM laws.expect('path by facts of the lead', laws.hand_path('2'),
-		'created lead 01-01 00:00; created mql(big) 01-01 00:00');
+		'created lead 01-01 00:00; attribute mql(big) 01-01 00:00');
 	-- three visits are 30 exactly; x is there at the same instant; a gate that
 	-- does not name hold is closed to it
 	PERFORM laws.expect('path from beside', laws.hand_path('3'),
@@ -262,13 +263,13 @@ BEGIN
 	SELECT 100 * l + i, l, 'v', base + i * day
 	FROM generate_series(1, 3) l, generate_series(1, 6) i
 	WHERE l <> 2 OR i > 4;
-	INSERT INTO laws_hand.leads_stage_history (lead, stage, entered_at, cause,
-		superseded_at) VALUES
-		(1, 'lead', base + 2.5 * day, 'manual', NULL),
-		(1, 'won', base + 2.4 * day, 'manual', base),
-		(2, 'lead', base + 0.5 * day, 'manual', NULL),
-		(3, 'hold', base + 5.5 * day, 'manual', NULL),
-		(3, 'mql', base + 5.6 * day, 'manual', NULL);
+	INSERT INTO laws_hand.leads_stage_history (lead, from_stage, stage,
+		entered_at, cause, superseded_at) VALUES
+		(1, 'mql', 'lead', base + 2.5 * day, 'manual', NULL),
+		(1, 'mql', 'won', base + 2.4 * day, 'manual', base),
+		(2, 'mql', 'lead', base + 0.5 * day, 'manual', NULL),
+		(3, 'sql', 'hold', base + 5.5 * day, 'manual', NULL),
+		(3, 'hold', 'mql', base + 5.6 * day, 'manual', NULL);
 	INSERT INTO laws_hand.leads_attributes VALUES
 		(2, base + 1 * day, '{"employees": 70, "industry": "SaaS"}');
 	CALL laws.recompute('hand');
@@ -279,7 +280,7 @@ BEGIN
 		'manual lead 01-03 12:00; activity mql(score) 01-05 00:00; '
 		'activity sql(total) 01-06 00:00');
 	PERFORM laws.expect('mark and facts of the lead', laws.hand_path('2'),
-		'created lead 01-01 00:00; created mql(size) 01-01 00:00; '
+		'created lead 01-01 00:00; attribute mql(size) 01-01 00:00; '
 		'manual lead 01-01 12:00; attribute mql(size) 01-02 00:00');
 	PERFORM laws.expect('to a stage beside the path and back',
 		laws.hand_path('3'),
@@ -353,8 +354,8 @@ BEGIN
 	INSERT INTO laws_hand.activities VALUES
 		(1, 1, 'v', '2026-05-01'), (2, 1, 'v', '2026-05-02'),
 		(3, 1, 'v', '2026-06-02');
-	INSERT INTO laws_hand.leads_stage_history (lead, stage, cause)
-	VALUES (1, 'mql', 'attached');
+	INSERT INTO laws_hand.leads_stage_history (lead, stage, cause,
+		recorded_at) VALUES (1, 'mql', 'attached', '2026-06-01 00:00+00');
 	CALL laws.recompute('hand');
 	PERFORM laws.expect('attached', laws.hand_path('1'),
 		'attached mql unknown; activity sql(score) 06-02 00:00');
