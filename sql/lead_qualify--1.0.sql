@@ -405,8 +405,6 @@ CREATE TABLE lead_qualify.source (
 	time_zone text NOT NULL,
 	fire text NOT NULL DEFAULT 'statement',
 	CONSTRAINT source_pkey PRIMARY KEY (pipeline, number),
-	CONSTRAINT source_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT source_number_positive CHECK (number >= 1),
 	CONSTRAINT source_has_type CHECK (activity_type IS NOT NULL OR type_value IS NOT NULL),
 	CONSTRAINT source_fire_known CHECK (fire IN ('statement', 'row', 'deferred'))
@@ -436,8 +434,6 @@ CREATE TABLE lead_qualify.version (
 	published_by text NOT NULL,
 	note text,
 	CONSTRAINT version_pkey PRIMARY KEY (pipeline, version),
-	CONSTRAINT version_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT version_number_positive CHECK (version >= 1),
 	CONSTRAINT version_config_object CHECK (jsonb_typeof(config) = 'object'),
 	CONSTRAINT version_effective_from_reached CHECK (effective_from < 'infinity')
@@ -465,8 +461,6 @@ CREATE TABLE lead_qualify.dimension (
 	maximum double precision,
 	weight double precision NOT NULL DEFAULT 1,
 	CONSTRAINT dimension_pkey PRIMARY KEY (pipeline, dimension),
-	CONSTRAINT dimension_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT dimension_name_length CHECK (octet_length(dimension) BETWEEN 1 AND 63),
 	CONSTRAINT dimension_minimum_finite CHECK (abs(minimum) <= 1e100),
 	CONSTRAINT dimension_maximum_finite CHECK (abs(maximum) <= 1e100),
@@ -500,8 +494,6 @@ CREATE TABLE lead_qualify.rule (
 	enabled boolean NOT NULL DEFAULT true,
 	description text,
 	CONSTRAINT rule_pkey PRIMARY KEY (pipeline, name),
-	CONSTRAINT rule_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT rule_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
 	-- the engine names what it remembers of a gate's activity_type like this
 	CONSTRAINT rule_name_not_reserved CHECK (NOT starts_with(name, 'type:')),
@@ -564,8 +556,6 @@ CREATE TABLE lead_qualify.stage (
 	CONSTRAINT stage_pkey PRIMARY KEY (pipeline, stage),
 	-- deferrable: one UPDATE may shift them all
 	CONSTRAINT stage_position_unique UNIQUE (pipeline, position) DEFERRABLE,
-	CONSTRAINT stage_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT stage_name_length CHECK (octet_length(stage) BETWEEN 1 AND 63),
 	CONSTRAINT stage_kind_known CHECK (
 		kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won',
@@ -598,8 +588,6 @@ CREATE TABLE lead_qualify.gate (
 	automatic boolean NOT NULL DEFAULT true,
 	enabled boolean NOT NULL DEFAULT true,
 	CONSTRAINT gate_pkey PRIMARY KEY (pipeline, stage, name),
-	CONSTRAINT gate_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT gate_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
 	CONSTRAINT gate_stage_length CHECK (octet_length(stage) BETWEEN 1 AND 63),
 	CONSTRAINT gate_from_stages_not_empty CHECK (cardinality(from_stages) >= 1),
@@ -632,8 +620,6 @@ CREATE TABLE lead_qualify.exclusion (
 	condition text NOT NULL,
 	scored boolean NOT NULL DEFAULT true,
 	CONSTRAINT exclusion_pkey PRIMARY KEY (pipeline, name),
-	CONSTRAINT exclusion_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT exclusion_name_length CHECK (octet_length(name) BETWEEN 1 AND 63),
 	CONSTRAINT exclusion_condition_not_empty CHECK (btrim(condition) <> '')
 );
@@ -649,8 +635,6 @@ CREATE TABLE lead_qualify.list (
 	list text NOT NULL,
 	value text NOT NULL,
 	CONSTRAINT list_pkey PRIMARY KEY (pipeline, list, value),
-	CONSTRAINT list_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT list_name_length CHECK (octet_length(list) BETWEEN 1 AND 63),
 	CONSTRAINT list_value_not_empty CHECK (value <> '')
 );
@@ -667,8 +651,6 @@ CREATE TABLE lead_qualify.band (
 	minimum double precision NOT NULL,
 	CONSTRAINT band_pkey PRIMARY KEY (pipeline, dimension, label),
 	CONSTRAINT band_minimum_unique UNIQUE (pipeline, dimension, minimum) DEFERRABLE,
-	CONSTRAINT band_pipeline_fkey FOREIGN KEY (pipeline)
-		REFERENCES lead_qualify.pipeline (pipeline) ON DELETE CASCADE,
 	CONSTRAINT band_dimension_length CHECK (octet_length(dimension) BETWEEN 1 AND 63),
 	CONSTRAINT band_label_length CHECK (octet_length(label) BETWEEN 1 AND 63),
 	CONSTRAINT band_minimum_finite CHECK (abs(minimum) <= 1e100)

@@ -203,6 +203,17 @@ DELETE FROM mail WHERE id = 11;
 COMMIT;
 -- 10 + 10, and nothing of the one that left
 SELECT id, total, stage FROM state WHERE id = 10;
+-- scored before a savepoint is rolled back: scored again at the end
+BEGIN;
+INSERT INTO mail VALUES (13, 10, '2024-02-16');
+SAVEPOINT a;
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT id, total FROM state WHERE id = 10;
+ROLLBACK TO a;
+SELECT id, total FROM state WHERE id = 10;
+COMMIT;
+SELECT id, total FROM state WHERE id = 10;
+SELECT * FROM lead_qualify.verify('change');
 TRUNCATE mail;
 SELECT id, total, stage FROM state WHERE id IN (4, 5, 10) ORDER BY id;
 SELECT * FROM lead_qualify.verify('change');

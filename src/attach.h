@@ -98,6 +98,7 @@ extern struct LqPipeline *lq_pipeline_whole(const char *name);
 extern void lq_attach_init(void);	/* from _PG_init */
 extern void lq_stages_read(LqTarget *target);
 extern void lq_stages_map(LqTarget *target);
+extern void lq_stages_check(LqTarget *target);
 extern void lq_stages_import(const LqTarget *target);
 extern uint64 lq_stages_write(const LqTarget *target);
 

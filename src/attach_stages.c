@@ -470,6 +470,23 @@ lq_stages_map(LqTarget *target)
 	}
 	lq_return(&saved);
 
+	lq_stages_check(target);
+}
+
+/* can the column hold every stage, as it is spelled? */
+void
+lq_stages_check(LqTarget *target)
+{
+	ListCell   *lc;
+	LqUser		saved;
+
+	foreach(lc, target->stages)
+	{
+		LqSpelling *stage = lfirst(lc);
+
+		if (stage->stored == NULL)
+			stage->stored = stage->stage;
+	}
 	become_owner(&saved, target, true);
 	check_type(target);
 	check_constraints(target);

@@ -11,10 +11,12 @@
 #include "attributes.h"
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
+#include "sql.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -163,7 +165,9 @@ Datum
 lq_image_json(LqPipeline *pipeline, TupleDesc leads, const LqImage *image)
 {
 	JsonbParseState *state = NULL;
+	int			level = lq_fixed_settings(pipeline->time_zone);
 	JsonbValue	null;
+	JsonbValue *object;
 	ListCell   *lc;
 
 	null.type = jbvNull;
@@ -180,7 +184,9 @@ lq_image_json(LqPipeline *pipeline, TupleDesc leads, const LqImage *image)
 		else
 			push_value(&state, TupleDescAttr(leads, i)->atttypid, image->values[i]);
 	}
-	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	AtEOXact_GUC(false, level);
+	return JsonbPGetDatum(JsonbValueToJsonb(object));
 }
 
 /* text that the column's type reads, from a JSON value that is not null */
@@ -204,33 +210,64 @@ json_text(const JsonbValue *v)
 	}
 }
 
+typedef struct Reading
+{
+	Form_pg_attribute att;
+	char	   *text;
+	Datum		value;
+} Reading;
+
+static void
+value_input(void *arg)
+{
+	Reading    *reading = arg;
+	Oid			input,
+				param;
+
+	getTypeInputInfo(reading->att->atttypid, &input, &param);
+	reading->value = OidInputFunctionCall(input, reading->text, param,
+										  reading->att->atttypmod);
+}
+
+/*
+ * A value that the column's present type cannot read (ALTER TABLE changed it)
+ * is as good as unknown; it must not make an application's insert fail.
+ */
+static bool
+value_read(Form_pg_attribute att, char *text, Datum *value)
+{
+	Reading		reading = {att, text, (Datum) 0};
+
+	if (att->atttypid == TEXTOID)
+		value_input(&reading);	/* reads anything */
+	else if (!lq_try(value_input, &reading))
+		return false;
+	*value = reading.value;
+	return true;
+}
+
 /* read an image; columns that are not in it stay unknown */
 void
 lq_image_read(LqPipeline *pipeline, TupleDesc leads, Datum json, LqImage *image)
 {
 	Jsonb	   *jb = DatumGetJsonbP(json);
+	int			level = lq_fixed_settings(pipeline->time_zone);
 	ListCell   *lc;
 
 	foreach(lc, pipeline->lead_columns)
 	{
 		char	   *name = lfirst(lc);
 		int			i = attribute_find(leads, name);
-		Form_pg_attribute att;
 		JsonbValue	v;
-		Oid			input,
-					param;
 
 		if (i < 0 || getKeyJsonValueFromContainer(&jb->root, name, strlen(name), &v) == NULL)
 			continue;
-		image->known[i] = true;
 		image->nulls[i] = v.type == jbvNull;
-		if (image->nulls[i])
-			continue;
-		att = TupleDescAttr(leads, i);
 		/* a jsonb column's scalars were written as text of JSON */
-		getTypeInputInfo(att->atttypid, &input, &param);
-		image->values[i] = OidInputFunctionCall(input, json_text(&v), param, att->atttypmod);
+		image->known[i] = image->nulls[i] ||
+			value_read(TupleDescAttr(leads, i), json_text(&v), &image->values[i]);
 	}
+	AtEOXact_GUC(false, level);
 }
 
 /* ----------------------------------------------------------------

@@ -18,15 +18,23 @@
 
 typedef struct Deferred
 {
-	char	   *pipeline;
 	int32		source;
 	Oid			relid;			/* table of the row */
 	HeapTuple	row;
 	bool		replay;
-	SubTransactionId subxact;
+	SubTransactionId subxact;	/* that collected it */
+	SubTransactionId flushed;	/* that scored it, or InvalidSubTransactionId */
 } Deferred;
 
-static List *collected = NIL;	/* of Deferred, in TopTransactionContext */
+/* rows of one pipeline; all of it in TopTransactionContext */
+typedef struct Collected
+{
+	char	   *pipeline;
+	List	   *rows;			/* of Deferred */
+	int			waiting;		/* of them not flushed */
+} Collected;
+
+static List *collected = NIL;
 
 static void
 xact_callback(XactEvent event, void *arg)
@@ -36,23 +44,57 @@ xact_callback(XactEvent event, void *arg)
 		collected = NIL;		/* freed with TopTransactionContext */
 }
 
-/* rows of the subtransaction that ends are the last ones of the list */
+/* a subtransaction takes back what it collected, and what it flushed waits again */
+static void
+rows_abort(Collected *c, SubTransactionId subxact)
+{
+	ListCell   *lc;
+
+	foreach(lc, c->rows)
+	{
+		Deferred   *d = lfirst(lc);
+
+		if (d->flushed == subxact)
+		{
+			d->flushed = InvalidSubTransactionId;
+			c->waiting++;
+		}
+		if (d->subxact == subxact)
+		{
+			c->waiting -= d->flushed == InvalidSubTransactionId;
+			c->rows = foreach_delete_current(c->rows, lc);
+		}
+	}
+}
+
+static void
+rows_commit(Collected *c, SubTransactionId subxact, SubTransactionId parent)
+{
+	ListCell   *lc;
+
+	foreach(lc, c->rows)
+	{
+		Deferred   *d = lfirst(lc);
+
+		if (d->subxact == subxact)
+			d->subxact = parent;
+		if (d->flushed == subxact)
+			d->flushed = parent;
+	}
+}
+
 static void
 subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 				 SubTransactionId parentSubid, void *arg)
 {
-	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	for (int i = list_length(collected) - 1; i >= 0; i--)
-	{
-		Deferred   *d = list_nth(collected, i);
+	ListCell   *lc;
 
-		if (d->subxact != mySubid)
-			break;
+	foreach(lc, collected)
+	{
 		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			d->subxact = parentSubid;
-		else
-			collected = list_truncate(collected, i);
+			rows_commit(lfirst(lc), mySubid, parentSubid);
+		else if (event == SUBXACT_EVENT_ABORT_SUB)
+			rows_abort(lfirst(lc), mySubid);
 	}
 }
 
@@ -63,19 +105,41 @@ lq_deferred_init(void)
 	RegisterSubXactCallback(subxact_callback, NULL);
 }
 
+static Collected *
+collected_of(const char *pipeline, bool create)
+{
+	ListCell   *lc;
+	Collected  *c;
+
+	foreach(lc, collected)
+	{
+		c = lfirst(lc);
+		if (strcmp(c->pipeline, pipeline) == 0)
+			return c;
+	}
+	if (!create)
+		return NULL;
+	c = palloc0(sizeof(Collected));
+	c->pipeline = pstrdup(pipeline);
+	collected = lappend(collected, c);
+	return c;
+}
+
 static void
 collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool replay)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Collected  *c = collected_of(live->pipeline->name, true);
 	Deferred   *d = palloc(sizeof(Deferred));
 
-	d->pipeline = pstrdup(live->pipeline->name);
 	d->source = source->number;
 	d->relid = RelationGetRelid(rel);
 	d->row = ExecCopySlotHeapTuple(slot);
 	d->replay = replay;
 	d->subxact = GetCurrentSubTransactionId();
-	collected = lappend(collected, d);
+	d->flushed = InvalidSubTransactionId;
+	c->rows = lappend(c->rows, d);
+	c->waiting++;
 	MemoryContextSwitchTo(old);
 }
 
@@ -121,34 +185,29 @@ read_collected(LqLive *live, LqGuard *guard, const Deferred *d, LqArrivals *arri
 	relation_close(reader.rel, NoLock);
 }
 
-/* score all that was collected for the pipeline; later calls find nothing */
+/* score all that waits for the pipeline; later calls find nothing */
 void
 lq_deferred_flush(LqLive *live)
 {
+	Collected  *c = collected_of(live->pipeline->name, false);
 	LqArrivals	arrivals = {0};
 	LqGuard		guard = {0};
-	List	   *kept = NIL;
 	ListCell   *lc;
-	MemoryContext old;
 
-	if (collected == NIL)
+	if (c == NULL || c->waiting == 0)
 		return;
 	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
-	foreach(lc, collected)
+	foreach(lc, c->rows)
 	{
 		Deferred   *d = lfirst(lc);
 
-		if (strcmp(d->pipeline, live->pipeline->name) == 0)
-			read_collected(live, &guard, d, &arrivals);
-		else
-		{
-			old = MemoryContextSwitchTo(TopTransactionContext);
-			kept = lappend(kept, d);
-			MemoryContextSwitchTo(old);
-		}
+		if (d->flushed != InvalidSubTransactionId)
+			continue;
+		read_collected(live, &guard, d, &arrivals);
+		d->flushed = GetCurrentSubTransactionId();
 	}
 	lq_guard_end(&guard);
-	collected = kept;
+	c->waiting = 0;
 	lq_live_arrivals(live, &arrivals);
 }

@@ -143,7 +143,7 @@ run_for_triggers(const char *pipeline, const char *functions, const char *statem
 						   " JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
 						   " JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace"
 						   " CROSS JOIN (SELECT pg_catalog.convert_to(%L, pg_catalog.getdatabaseencoding())"
-						   " || '\\x00'::pg_catalog.bytea AS bytes) a"
+						   " || pg_catalog.decode('00', 'hex') AS bytes) a"
 						   " WHERE f.nspname = 'lead_qualify' AND p.proname = ANY (%L::pg_catalog.name[])"
 						   " AND NOT t.tgisinternal AND t.tgparentid = 0"
 						   " AND pg_catalog.substring(t.tgargs, 1, pg_catalog.octet_length(a.bytes)) = a.bytes"

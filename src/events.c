@@ -78,7 +78,10 @@ activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
 			value = lq_guard_text(reader->guard, model, rule->per_values[source],
 								  reader->rel, slot);
 			if (value != NULL)
+			{
 				match->value = lq_hash_value(value, strlen(value));
+				pfree(value);
+			}
 		}
 		event->nmatches++;
 	}
@@ -178,6 +181,10 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 	type = source->type == NULL ? source->type_value :
 		lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
 	activity_match(reader, slot, type, event);
+	if (type != NULL && type != source->type_value)
+		pfree(type);
+	if (key != NULL && !reader->explaining)
+		pfree(key);
 	return true;
 }
 

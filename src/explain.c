@@ -14,8 +14,10 @@
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "lead_grade.h"
+#include "miscadmin.h"
 #include "replay.h"
 #include "run.h"
+#include "sql.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -30,6 +32,7 @@ typedef struct Explained
 	LqCase	   *c;
 	LqEngine	engine;			/* under guard until explained_done() */
 	TimestampTz at;
+	LqUser		user;
 } Explained;
 
 /* the text of an argument of any type */
@@ -69,6 +72,8 @@ explained_begin(FunctionCallInfo fcinfo, Explained *x)
 				 errmsg("a score is of a finite time"),
 				 errhint("Pass a time, or leave it out for now().")));
 	key = lq_key_parse(x->pipeline, name);
+	/* the caller's rights, but not his search_path */
+	lq_become(&x->user, GetUserId());
 	x->cases = lq_cases_create(x->pipeline, &key, 1);
 	x->cases->read_only = true;
 	x->c = &x->cases->cases[0];
@@ -93,6 +98,7 @@ explained_done(Explained *x)
 {
 	lq_run_engine_done(x->cases, &x->engine);
 	lq_cases_close(x->cases);
+	lq_return(&x->user);
 }
 
 static void
@@ -441,7 +447,8 @@ explain_condition(Explained *x, const LqGate *gate)
 
 	if (gate->condition == NULL)
 		return;
-	foreach(lc, lq_expression_parts(lq_condition_text(gate->condition), x->cases->leads))
+	foreach(lc, lq_expression_parts(lq_condition_text(gate->condition),
+									 x->cases->leads, x->pipeline->owner))
 	{
 		LqPart	   *part = lfirst(lc);
 		LqCondition *condition = lq_condition_create(part->text, BOOLOID, "gate", gate->name);

@@ -22,6 +22,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
@@ -305,7 +306,13 @@ lq_expression_check(const char *text, Relation rel, Oid result_type,
 	MemoryContext cxt = CurrentMemoryContext;
 	Source		source = {text, NULL};
 	LqChecked  *checked = NULL;
+	int			userid_context;
+	Oid			userid;
 
+	/* the parser evaluates constants: not with more rights than the owner's */
+	GetUserIdAndSecContext(&userid, &userid_context);
+	SetUserIdAndSecContext(owner, userid_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
 		checked = check_text(&source, text, rel, result_type, use, owner);
@@ -314,6 +321,7 @@ lq_expression_check(const char *text, Relation rel, Oid result_type,
 	{
 		ErrorData  *edata;
 
+		SetUserIdAndSecContext(userid, userid_context);
 		if (!lq_error_blames_expression(geterrcode()))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(cxt);
@@ -322,6 +330,7 @@ lq_expression_check(const char *text, Relation rel, Oid result_type,
 		report_invalid(edata, source.text, culprit, result_type);
 	}
 	PG_END_TRY();
+	SetUserIdAndSecContext(userid, userid_context);
 	return checked;
 }
 
@@ -452,33 +461,64 @@ collect_subjects(Node *node, void *arg)
 	return expression_tree_walker(node, collect_subjects, context);
 }
 
-/*
- * The top-level AND parts of a qualified condition, each with the columns and
- * calls that it looks at: a List of LqPart *.
- */
-List *
-lq_expression_parts(const char *text, Relation rel)
+typedef struct PartsContext
 {
-	Source		source = {text, NULL};
-	List	   *parts = NIL;
-	ListCell   *lc;
-	int			level = NewGUCNestLevel();
-	Node	   *expr;
+	const char *text;
+	Relation	rel;
+	Oid			owner;
+	List	   *parts;
+} PartsContext;
 
+static void
+find_parts(void *arg)
+{
+	PartsContext *context = arg;
+	Relation	rel = context->rel;
+	Source		source = {context->text, NULL};
+	ListCell   *lc;
+	Node	   *expr;
+	int			level = NewGUCNestLevel();
+	int			userid_context;
+	Oid			userid;
+
+	GetUserIdAndSecContext(&userid, &userid_context);
+	SetUserIdAndSecContext(context->owner, userid_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 	set_text_options();
-	expr = parse_expression(&source, text, rel, BOOLOID);
+	expr = parse_expression(&source, context->text, rel, BOOLOID);
 	foreach(lc, make_ands_implicit((Expr *) expr))
 	{
-		SubjectContext context = {NIL, lq_schema(), NIL};
+		SubjectContext subjects = {NIL, lq_schema(), NIL};
 		LqPart	   *part;
 
-		context.columns = deparse_context_for(RelationGetRelationName(rel),
-											  RelationGetRelid(rel));
-		part = make_part(lfirst(lc), context.columns);
-		collect_subjects(lfirst(lc), &context);
-		part->subjects = context.parts;
-		parts = lappend(parts, part);
+		subjects.columns = deparse_context_for(RelationGetRelationName(rel),
+											   RelationGetRelid(rel));
+		part = make_part(lfirst(lc), subjects.columns);
+		collect_subjects(lfirst(lc), &subjects);
+		part->subjects = subjects.parts;
+		context->parts = lappend(context->parts, part);
 	}
 	AtEOXact_GUC(false, level);
-	return parts;
+	SetUserIdAndSecContext(userid, userid_context);
+}
+
+/*
+ * The top-level AND parts of a qualified condition, each with the columns and
+ * calls that it looks at: a List of LqPart *.  A condition that no longer
+ * parses, because a column is gone, is one part.
+ */
+List *
+lq_expression_parts(const char *text, Relation rel, Oid owner)
+{
+	PartsContext context = {text, rel, owner, NIL};
+
+	if (!lq_try(find_parts, &context))
+	{
+		LqPart	   *part = palloc0(sizeof(LqPart));
+
+		part->text = pstrdup(text);
+		part->title = readable(text);
+		return list_make1(part);
+	}
+	return context.parts;
 }

@@ -59,7 +59,7 @@ typedef struct LqPart
 	List	   *subjects;		/* of LqPart *: columns and calls it looks at */
 } LqPart;
 
-extern List *lq_expression_parts(const char *text, Relation rel);
+extern List *lq_expression_parts(const char *text, Relation rel, Oid owner);
 
 /*
  * A qualified text, ready to be compiled.  kind and name are those shown in
@@ -89,6 +89,7 @@ typedef struct LqGuard
 	void	   *private_state;
 } LqGuard;
 
+extern int	lq_fixed_settings(const char *time_zone);
 extern void lq_guard_begin(LqGuard *guard, const char *pipeline,
 						   const char *time_zone, Oid owner);
 extern void lq_guard_end(LqGuard *guard);

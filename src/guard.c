@@ -25,6 +25,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgtime.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/datum.h"
@@ -146,6 +147,19 @@ set_evaluation_options(const char *time_zone)
 						  GUC_ACTION_SAVE, true, DEBUG1, false) > 0;
 }
 
+/*
+ * The same for text that is not a condition's: a new GUC nest level, to be
+ * ended by AtEOXact_GUC().
+ */
+int
+lq_fixed_settings(const char *time_zone)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_evaluation_options(time_zone);
+	return level;
+}
+
 static void
 become_owner(LqGuard *guard, GuardState *state)
 {
@@ -207,7 +221,8 @@ lq_guard_end(LqGuard *guard)
 
 		lq_problem_raise(guard->pipeline, failure->condition->kind,
 						 failure->condition->name, failure->message,
-						 failure->sqlerrcode, failure->condition->serial);
+						 failure->sqlerrcode, failure->condition->serial,
+						 has_privs_of_role(GetOuterUserId(), guard->owner));
 	}
 	guard->private_state = NULL;
 	list_free_deep(state->failures);

@@ -51,14 +51,26 @@ row_stage(LqLive *live, Relation rel, TupleTableSlot *slot)
 	return OidOutputFunctionCall(output, value);
 }
 
-static Datum
-row_key(LqLive *live, Relation rel, TupleTableSlot *slot)
+/* false if the key is null: such a row is no lead */
+static bool
+row_key(LqLive *live, Relation rel, TupleTableSlot *slot, Datum *key)
 {
 	LqPipeline *p = live->pipeline;
 	bool		isnull;
-	Datum		value = row_value(rel, slot, p->lead_key, &isnull, NULL);
+	Oid			type;
+	Datum		value = row_value(rel, slot, p->lead_key, &isnull, &type);
 
-	return datumCopy(value, p->key_byval, p->key_len);
+	if (type != p->key_type)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("table \"%s\" is not the leads table of pipeline \"%s\"",
+						RelationGetRelationName(rel), p->name),
+				 errdetail("Its column \"%s\" is of type %s, not %s.", p->lead_key,
+						   format_type_be(type), format_type_be(p->key_type)),
+				 errhint("Drop the trigger; triggers are made by lead_qualify.attach().")));
+	if (!isnull)
+		*key = datumCopy(value, p->key_byval, p->key_len);
+	return !isnull;
 }
 
 /* ----------------------------------------------------------------
@@ -87,8 +99,13 @@ leads_inserted(LqLive *live, TriggerData *trigdata)
 				max = 0;
 	LqCases    *cases;
 
+	Datum		key;
+
 	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		keys_add(&keys, &count, &max, row_key(live, rel, trigdata->tg_trigslot));
+	{
+		if (row_key(live, rel, trigdata->tg_trigslot, &key))
+			keys_add(&keys, &count, &max, key);
+	}
 	else if (trigdata->tg_newtable != NULL)
 	{
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
@@ -99,7 +116,8 @@ leads_inserted(LqLive *live, TriggerData *trigdata)
 		tuplestore_select_read_pointer(trigdata->tg_newtable, pointer);
 		tuplestore_rescan(trigdata->tg_newtable);
 		while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
-			keys_add(&keys, &count, &max, row_key(live, rel, slot));
+			if (row_key(live, rel, slot, &key))
+				keys_add(&keys, &count, &max, key);
 		tuplestore_select_read_pointer(trigdata->tg_newtable, 0);
 		ExecDropSingleTupleTableSlot(slot);
 	}
@@ -216,42 +234,62 @@ stage_changed(LqLive *live, LqCase *c, const char *before, const char *after,
 	lq_case_add_event(c, &event);
 }
 
+/* what a lead's row was and what it is now */
+static void
+lead_compare(LqLive *live, LqCases *cases, const LqImage *was, LqImage *is,
+			 const char *before, const char *after)
+{
+	LqCase	   *c = &cases->cases[0];
+	bool		moved = text_differs(before, after);
+	bool		changed = !lq_image_equal(RelationGetDescr(cases->leads), was, is);
+	TimestampTz at = DT_NOBEGIN;
+
+	if (!moved && !changed && !c->replay)
+		return;
+	lq_live_cases_init(live, cases);
+	lq_cases_lock(cases);
+	lq_cases_read(cases);
+	if (changed)
+		at = attributes_changed(cases, c, was, is);
+	if (moved)
+		stage_changed(live, c, before, after, at);
+	if (c->nevents > 0 || c->replay)
+		lq_live_run(live, cases);
+}
+
+static LqImage *
+slot_image(LqLive *live, LqCases *cases, Relation rel, TupleTableSlot *slot)
+{
+	return lq_image_of_row(live->pipeline, RelationGetDescr(cases->leads),
+						   ExecFetchSlotHeapTuple(slot, false, NULL),
+						   RelationGetDescr(rel));
+}
+
 static void
 lead_updated(LqLive *live, TriggerData *trigdata)
 {
 	LqPipeline *p = live->pipeline;
 	Relation	rel = trigdata->tg_relation;
-	Datum		key = row_key(live, rel, trigdata->tg_newslot);
-	Datum		old = row_key(live, rel, trigdata->tg_trigslot);
-	char	   *before = row_stage(live, rel, trigdata->tg_trigslot);
-	char	   *after = row_stage(live, rel, trigdata->tg_newslot);
-	bool		moved = text_differs(before, after);
-	LqCases    *cases = lq_cases_create(p, &key, 1);
-	LqCase	   *c = &cases->cases[0];
-	TupleDesc	leads = RelationGetDescr(cases->leads);
-	TupleDesc	desc = RelationGetDescr(rel);
-	LqImage    *was = lq_image_of_row(p, leads, ExecFetchSlotHeapTuple(trigdata->tg_trigslot, false, NULL), desc);
-	LqImage    *is = lq_image_of_row(p, leads, ExecFetchSlotHeapTuple(trigdata->tg_newslot, false, NULL), desc);
-	bool		changed = !lq_image_equal(leads, was, is);
-	TimestampTz at = DT_NOBEGIN;
+	Datum		key;
+	Datum		old;
+	LqCases    *cases;
 
-	if (lq_key_cmp(p, old, key) != 0)
+	if (!row_key(live, rel, trigdata->tg_newslot, &key))
+		return;
+	cases = lq_cases_create(p, &key, 1);
+	if (!row_key(live, rel, trigdata->tg_trigslot, &old))
+		cases->cases[0].replay = true;	/* it was no lead before */
+	else if (lq_key_cmp(p, old, key) != 0)
 	{
 		key_changed(live, old, key);
-		c->replay = true;		/* activities may or may not have followed */
+		/* activities may or may not have followed */
+		cases->cases[0].replay = true;
 	}
-	if (moved || changed || c->replay)
-	{
-		lq_live_cases_init(live, cases);
-		lq_cases_lock(cases);
-		lq_cases_read(cases);
-		if (changed)
-			at = attributes_changed(cases, c, was, is);
-		if (moved)
-			stage_changed(live, c, before, after, at);
-		if (c->nevents > 0 || c->replay)
-			lq_live_run(live, cases);
-	}
+	lead_compare(live, cases,
+				 slot_image(live, cases, rel, trigdata->tg_trigslot),
+				 slot_image(live, cases, rel, trigdata->tg_newslot),
+				 row_stage(live, rel, trigdata->tg_trigslot),
+				 row_stage(live, rel, trigdata->tg_newslot));
 	lq_cases_close(cases);
 }
 
@@ -279,12 +317,42 @@ random_key_sql(Oid type)
 	}
 }
 
+/*
+ * An UPDATE that moves a row to another partition comes as a DELETE: the lead
+ * is still there.  True if so; then it has been treated as updated.
+ */
+static bool
+lead_moved(LqLive *live, TriggerData *trigdata, Datum key)
+{
+	Relation	rel = trigdata->tg_relation;
+	LqCases    *cases;
+	bool		moved;
+
+	if (!rel->rd_rel->relispartition)
+		return false;
+	cases = lq_cases_create(live->pipeline, &key, 1);
+	lq_cases_lock(cases);
+	moved = cases->cases[0].exists;
+	if (moved)
+		lead_compare(live, cases,
+					 slot_image(live, cases, rel, trigdata->tg_trigslot),
+					 cases->cases[0].current != NULL ? cases->cases[0].current :
+					 lq_image_create(live->pipeline, RelationGetDescr(cases->leads)),
+					 row_stage(live, rel, trigdata->tg_trigslot),
+					 cases->cases[0].column);
+	lq_cases_close(cases);
+	return moved;
+}
+
 static void
 lead_deleted(LqLive *live, TriggerData *trigdata)
 {
 	LqPipeline *p = live->pipeline;
-	Datum		key = row_key(live, trigdata->tg_relation, trigdata->tg_trigslot);
+	Datum		key;
 
+	if (!row_key(live, trigdata->tg_relation, trigdata->tg_trigslot, &key) ||
+		lead_moved(live, trigdata, key))
+		return;
 	SPI_connect();
 	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
 									lq_side_name(p, "qualification")),

@@ -18,15 +18,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/*
- * A stage move may fire the user's own triggers, which may insert activities,
- * which may move a stage.  Stages only rise by themselves, so that ends; a
- * loop with manual moves in it would not.
- */
-#define MAX_DEPTH 32
-
-static int	depth = 0;
-
 /* ----------------------------------------------------------------
  * Begin and end
  * ----------------------------------------------------------------
@@ -107,12 +98,6 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 						RelationGetRelationName(trigdata->tg_relation), p->name),
 				 errdetail("The owner of the table lacks the rights of the owner of the pipeline's leads table."),
 				 errhint("Drop the trigger, or let the leads owner attach the table.")));
-	if (depth >= MAX_DEPTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
-				 errmsg("stage moves of pipeline \"%s\" trigger each other more than %d deep",
-						p->name, MAX_DEPTH),
-				 errhint("A trigger on the leads table moves stages or inserts activities without end.")));
 	(void) lq_model_at(p, GetCurrentTimestamp());	/* compile before any guard */
 	live->pipeline = p;
 	live->caller = GetUserId();
@@ -187,28 +172,15 @@ newest_change(const LqCases *cases)
 	return newest;
 }
 
-static void
-run_and_write(LqCases *cases, TimestampTz now)
-{
-	depth++;
-	PG_TRY();
-	{
-		lq_cases_run(cases, now);
-		lq_cases_keep_images(cases, now);
-		lq_cases_write(cases);
-	}
-	PG_FINALLY();
-	{
-		depth--;
-	}
-	PG_END_TRY();
-}
-
 /* lock done and states read: run, write */
 void
 lq_live_run(LqLive *live, LqCases *cases)
 {
-	run_and_write(cases, newest_change(cases));
+	TimestampTz now = newest_change(cases);
+
+	lq_cases_run(cases, now);
+	lq_cases_keep_images(cases, now);
+	lq_cases_write(cases);
 }
 
 /* ----------------------------------------------------------------

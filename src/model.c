@@ -26,6 +26,7 @@
 #include "model.h"
 #include "model_compile.h"
 #include "sql.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -70,6 +71,13 @@ relcache_callback(Datum arg, Oid relid)
 }
 
 static void
+syscache_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	valid = false;
+	generation++;
+}
+
+static void
 watch_relation(Oid relid)
 {
 	if (!OidIsValid(relid))
@@ -107,22 +115,30 @@ void
 lq_model_init(void)
 {
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	/* a schema or a role was renamed, rights were changed */
+	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, syscache_callback, (Datum) 0);
 	RegisterXactCallback(xact_callback, NULL);
 }
 
-/* set everything aside; the contexts live until the transaction ends */
+/* set a pipeline aside; its context lives until the transaction ends */
+static void
+expire(LqPipeline *p)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	expired = lappend(expired, p->cxt);
+	pipelines = list_delete_ptr(pipelines, p);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 cache_reset(void)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	ListCell   *lc;
-
-	foreach(lc, pipelines)
-		expired = lappend(expired, ((LqPipeline *) lfirst(lc))->cxt);
-	list_free(pipelines);
-	pipelines = NIL;
+	while (pipelines != NIL)
+		expire(linitial(pipelines));
 	nwatched = 0;
-	MemoryContextSwitchTo(old);
 }
 
 /* ----------------------------------------------------------------
@@ -267,12 +283,15 @@ version_cmp(const void *a, const void *b)
  */
 
 static Oid
-relation_find(const char *schema, const char *table)
+relation_find(LqPipeline *p, const char *schema, const char *table)
 {
 	Oid			namespace = get_namespace_oid(schema, true);
 	Oid			relid = OidIsValid(namespace) ?
 		get_relname_relid(table, namespace) : InvalidOid;
 
+	/* what is not there has no OID to watch: look again next time */
+	if (!OidIsValid(relid))
+		p->unresolved = true;
 	watch_relation(relid);
 	return relid;
 }
@@ -288,6 +307,19 @@ relation_owner(Oid relid)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/*
+ * A table whose owner has the rights of the leads owner: nobody else's, and
+ * no view, which would run its own functions when we read it.
+ */
+static bool
+is_trusted(const LqPipeline *p, Oid relid)
+{
+	char		kind = get_rel_relkind(relid);
+
+	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+		has_privs_of_role(relation_owner(relid), p->owner);
 }
 
 static void
@@ -319,7 +351,7 @@ resolve_relations(LqPipeline *p)
 {
 	static const char *const sides[] = {"qualification", "stage_history", "attributes"};
 
-	p->leads = relation_find(p->leads_schema, p->leads_table);
+	p->leads = relation_find(p, p->leads_schema, p->leads_table);
 	if (!OidIsValid(p->leads))
 	{
 		p->broken = true;
@@ -327,18 +359,32 @@ resolve_relations(LqPipeline *p)
 	}
 	p->owner = relation_owner(p->leads);
 	resolve_key(p);
+	if (p->broken || pg_tzset(p->time_zone) == NULL)
+	{
+		p->broken = true;
+		return;
+	}
 	if (get_attnum(p->leads, p->stage_column) == InvalidAttrNumber ||
 		get_attnum(p->leads, p->changed_column) == InvalidAttrNumber)
 		p->broken = true;
 	for (int i = 0; i < lengthof(sides); i++)
 	{
 		char	   *name = psprintf("%s_%s", p->prefix, sides[i]);
+		Oid			relid = relation_find(p, p->leads_schema, name);
 
-		if (!OidIsValid(relation_find(p->leads_schema, name)))
+		/* the key's type may have been changed, or the table's owner */
+		if (!OidIsValid(relid) || !is_trusted(p, relid) ||
+			get_atttype(relid, get_attnum(relid, "lead")) != p->key_type)
 			p->broken = true;
 	}
 	for (int i = 0; i < p->nsources; i++)
-		p->sources[i].relid = relation_find(p->sources[i].schema, p->sources[i].table);
+	{
+		LqSource   *source = &p->sources[i];
+
+		source->relid = relation_find(p, source->schema, source->table);
+		if (OidIsValid(source->relid) && !is_trusted(p, source->relid))
+			source->relid = InvalidOid;
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -430,7 +476,15 @@ lq_pipeline_get(const char *name, bool missing_ok)
 		{
 			p = lfirst(lc);
 			if (strcmp(p->name, name) == 0)
-				return p;
+				break;
+			p = NULL;
+		}
+		if (p != NULL && !p->unresolved)
+			return p;
+		if (p != NULL)
+		{
+			expire(p);
+			p = NULL;
 		}
 		before = generation;
 		p = pipeline_load(name);

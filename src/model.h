@@ -83,7 +83,8 @@ typedef struct LqPipeline
 	List	   *lead_columns;	/* of char *: all that published conditions name */
 	List	   *watches;		/* of LqWatch: what gates of any version ask about */
 	struct LqStatePlans *plans; /* state.c */
-	bool		broken;			/* leads or a side table is gone */
+	bool		broken;			/* leads or a side table is gone or not ours */
+	bool		unresolved;		/* some table of it was not found */
 } LqPipeline;
 
 /*

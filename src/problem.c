@@ -132,7 +132,8 @@ store(const char *pipeline, const char *kind, const char *name,
 
 void
 lq_problem_raise(const char *pipeline, const char *kind, const char *name,
-				 const char *message, int sqlerrcode, uint64 serial)
+				 const char *message, int sqlerrcode, uint64 serial,
+				 bool show)
 {
 	Problem    *problem = find_problem(pipeline, kind, name);
 
@@ -143,7 +144,8 @@ lq_problem_raise(const char *pipeline, const char *kind, const char *name,
 				(errcode(sqlerrcode),
 				 errmsg("%s \"%s\" of pipeline \"%s\" failed",
 						kind, name, pipeline),
-				 errdetail_internal("%s.", lq_error_sentence(message)),
+				 /* the message may quote the row, which the inserting role need not see */
+				 show ? errdetail_internal("%s.", lq_error_sentence(message)) : 0,
 				 errhint("What fails counts as false. See the view lead_qualify.problem.")));
 	}
 	if ((problem->stored && problem->serial == serial) ||
@@ -159,5 +161,5 @@ void
 lq_problem_report(const char *pipeline, const char *kind, const char *name,
 				  const char *message)
 {
-	lq_problem_raise(pipeline, kind, name, message, ERRCODE_WARNING, 0);
+	lq_problem_raise(pipeline, kind, name, message, ERRCODE_WARNING, 0, false);
 }

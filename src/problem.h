@@ -11,6 +11,6 @@
  */
 extern void lq_problem_raise(const char *pipeline, const char *kind,
 							 const char *name, const char *message,
-							 int sqlerrcode, uint64 serial);
+							 int sqlerrcode, uint64 serial, bool show);
 
 #endif

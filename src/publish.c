@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "model.h"
+#include "attach.h"
 #include "publish.h"
 #include "replay.h"
 #include "sql.h"
@@ -149,6 +150,27 @@ lock_scoring(const Target *target, LqPipeline *pipeline)
 	lq_run("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
 		   lq_side_name(pipeline, "qualification"));
 	lq_return(&saved);
+}
+
+/* a stage that the column cannot hold would make activity inserts fail */
+static void
+check_stage_column(const Target *target, LqPipeline *pipeline)
+{
+	LqTarget	column = {0};
+	AttrNumber	attnum = get_attnum(target->leads, target->stage_column);
+	Oid			collation;
+
+	if (attnum == InvalidAttrNumber)
+		return;
+	column.pipeline = target->pipeline;
+	column.leads = target->leads;
+	column.owner = target->owner;
+	column.name = lq_leads_name(pipeline);
+	column.stage_column = target->stage_column;
+	get_atttypetypmodcoll(target->leads, attnum, &column.stage_type,
+						  &column.stage_typmod, &collation);
+	lq_stages_read(&column);
+	lq_stages_check(&column);
 }
 
 /*
@@ -346,6 +368,7 @@ lq_publish(const char *pipeline, const char *note, TimestampTz effective_from,
 	{
 		attached = lq_pipeline_get(pipeline, false);
 		lock_scoring(&target, attached);
+		check_stage_column(&target, attached);
 		check_stages_in_use(&target, attached, config);
 		follow_first_stage(&target, attached, last, config);
 	}

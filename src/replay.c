@@ -658,6 +658,7 @@ lq_verify(PG_FUNCTION_ARGS)
 {
 	Verifier	v = {0};
 	KeyScan		scan = {0};
+	LqUser		user;
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext batch;
 
@@ -674,6 +675,8 @@ lq_verify(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		scan.keys = lq_keys_of_texts(v.pipeline, PG_GETARG_ARRAYTYPE_P(1), &scan.nkeys);
 	batch = AllocSetContextCreate(outer, "lead_qualify verify batch", ALLOCSET_DEFAULT_SIZES);
+	/* the caller's rights, but not his search_path */
+	lq_become(&user, GetUserId());
 	for (;;)
 	{
 		Datum	   *keys;
@@ -690,5 +693,6 @@ lq_verify(PG_FUNCTION_ARGS)
 	}
 	MemoryContextSwitchTo(outer);
 	MemoryContextDelete(batch);
+	lq_return(&user);
 	return (Datum) 0;
 }

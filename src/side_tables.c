@@ -371,6 +371,10 @@ lq_side_tables_keep(const char *schema, const char *prefix,
  * change its type or to drop it.  A score knows no time before its newest
  * event, which may be a moment after the transaction's now().
  */
+#define POINTS_OR_NULL(dimension) \
+	"CASE WHEN '" dimension "' OPERATOR(pg_catalog.=) ANY (lead_qualify.dimensions(q.score))" \
+	" THEN lead_qualify.points(q.score, '" dimension "', t.at) END"
+
 void
 lq_views_create(const LqTarget *target)
 {
@@ -383,9 +387,9 @@ lq_views_create(const LqTarget *target)
 		   " CAST(EXTRACT(epoch FROM pg_catalog.now() - h.entered_at) / 86400 AS double precision) AS days_in_stage"
 		   " FROM (SELECT q.lead, q.stage,"
 		   " lead_qualify.total(q.score, t.at) AS total,"
-		   " lead_qualify.points(q.score, 'engagement', t.at) AS engagement,"
-		   " lead_qualify.points(q.score, 'fit', t.at) AS fit,"
-		   " CAST(lead_qualify.band_label(%L, 'fit', lead_qualify.points(q.score, 'fit', t.at))"
+		   " " POINTS_OR_NULL("engagement") " AS engagement,"
+		   " " POINTS_OR_NULL("fit") " AS fit,"
+		   " CAST(lead_qualify.band_label(%L, 'fit', " POINTS_OR_NULL("fit") ")"
 		   " AS lead_qualify.lead_grade) AS grade FROM %s AS q,"
 		   " LATERAL (SELECT GREATEST(pg_catalog.now(), q.scored_at) AS at) AS t) AS s"
 		   " LEFT JOIN %s AS h ON h.lead = s.lead AND h.left_at IS NULL AND h.superseded_at IS NULL",

@@ -33,6 +33,12 @@ extern void lq_set_option(const char *name, const char *value);
 /* search_path = pg_catalog, pg_temp, until then */
 extern void lq_set_safe_path(void);
 
+/*
+ * body(arg) in a subtransaction; false if it raised an error that tells
+ * something about its data.  Other errors pass through.
+ */
+extern bool lq_try(void (*body) (void *arg), void *arg);
+
 /* schema and owner of the extension */
 extern Oid	lq_schema(void);
 extern Oid	lq_extension_owner(void);

@@ -31,6 +31,13 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+/*
+ * A stage move may fire the user's own triggers, which may insert activities,
+ * which may move a stage.  Stages only rise by themselves, so that ends; a
+ * loop with manual moves in it would not.
+ */
+#define MAX_DEPTH 32
+
 /* ----------------------------------------------------------------
  * Cases
  * ----------------------------------------------------------------
@@ -163,8 +170,9 @@ lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *))
 void
 lq_pipeline_lock(LqPipeline *p)
 {
-	Oid			side = get_relname_relid(psprintf("%s_qualification", p->prefix),
-										 get_namespace_oid(p->leads_schema, false));
+	Oid			schema = get_namespace_oid(p->leads_schema, true);
+	Oid			side = !OidIsValid(schema) ? InvalidOid :
+		get_relname_relid(psprintf("%s_qualification", p->prefix), schema);
 
 	LockRelationOid(p->leads, RowExclusiveLock);
 	if (OidIsValid(side))
@@ -299,9 +307,14 @@ append_created_at(StringInfo buf, LqPipeline *p)
 	type = get_atttype(p->leads, attnum);
 	if (type == TIMESTAMPTZOID)
 		lq_append(buf, "l.%I", p->created_at);
+	else if (type == TIMESTAMPOID || type == DATEOID)
+		/* what no time zone can shift out of range */
+		lq_append(buf, "CASE WHEN l.%I OPERATOR(pg_catalog.>) '4000-01-01 BC' AND "
+				  "l.%I OPERATOR(pg_catalog.<) '200000-01-01' THEN "
+				  "pg_catalog.timezone(%L, l.%I::pg_catalog.\"timestamp\") END",
+				  p->created_at, p->created_at, p->time_zone, p->created_at);
 	else
-		lq_append(buf, "pg_catalog.timezone(%L, l.%I::pg_catalog.\"timestamp\")",
-				  p->time_zone, p->created_at);
+		appendStringInfoString(buf, "NULL::pg_catalog.timestamptz");
 }
 
 static SPIPlanPtr
@@ -314,7 +327,8 @@ plan_leads(LqPipeline *p, LqPlan which)
 	if (*slot != NULL)
 		return *slot;
 	initStringInfo(&buf);
-	lq_append(&buf, "SELECT l.%I, l.%I::pg_catalog.text, ", p->lead_key, p->stage_column);
+	lq_append(&buf, "SELECT l.%I, l.%I::pg_catalog.text, l.%I, ", p->lead_key, p->stage_column,
+			  p->changed_column);
 	append_created_at(&buf, p);
 	foreach(lc, p->lead_columns)
 	{
@@ -404,7 +418,7 @@ execute(SPIPlanPtr plan, Datum *values, bool read_only)
 			 SPI_result_code_string(code));
 }
 
-/* the image in a row of plan_leads: columns from the fourth on */
+/* the image in a row of plan_leads: columns from the fifth on */
 static LqImage *
 current_image(LqCases *cases, int row, MemoryContext cxt)
 {
@@ -412,7 +426,7 @@ current_image(LqCases *cases, int row, MemoryContext cxt)
 	TupleDesc	desc = RelationGetDescr(cases->leads);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	LqImage    *image = lq_image_create(p, desc);
-	int			column = 4;
+	int			column = 5;
 	ListCell   *lc;
 
 	foreach(lc, p->lead_columns)
@@ -461,7 +475,8 @@ lq_cases_lock(LqCases *cases)
 			continue;
 		c->exists = true;
 		c->column = text_of(i, 2, cxt);
-		c->created_at = time_of(i, 3, DT_NOBEGIN);
+		c->column_changed_at = time_of(i, 3, DT_NOBEGIN);
+		c->created_at = time_of(i, 4, DT_NOBEGIN);
 		if (TIMESTAMP_NOT_FINITE(c->created_at))
 			c->created_at = DT_NOBEGIN;
 		if (p->lead_columns != NIL)
@@ -801,6 +816,21 @@ write_states(LqCases *cases, bool update)
 }
 
 /*
+ * Does the leads row say all that the state says?  A lead that has not moved
+ * since its creation needs no stage_changed_at.
+ */
+static bool
+column_says(const LqCase *c, const char *spelled)
+{
+	const LqMove *last = c->moves == NIL ? NULL : llast(c->moves);
+
+	if (c->column == NULL || strcmp(c->column, spelled) != 0)
+		return false;
+	return last == NULL || last->at == c->column_changed_at ||
+		strcmp(last->cause, "created") == 0 || strcmp(last->cause, "attached") == 0;
+}
+
+/*
  * Put the stage into the leads row where it differs from what is there.  The
  * side row is asked again, because a trigger on leads that an earlier move
  * fired may have moved this lead on.
@@ -815,8 +845,7 @@ write_stage_column(LqCases *cases, LqCase *c)
 	Datum		values[4];
 	LqMove	   *last;
 
-	if (p->shadow || c->lead.stage == NULL ||
-		(c->column != NULL && strcmp(c->column, spelled) == 0 && c->moves == NIL))
+	if (p->shadow || c->lead.stage == NULL || column_says(c, spelled))
 		return;
 	if (*slot == NULL)
 	{
@@ -846,13 +875,29 @@ write_stage_column(LqCases *cases, LqCase *c)
 static void
 write_stage_columns(LqCases *cases)
 {
+	static int	depth = 0;
 	int			level = NewGUCNestLevel();
 
+	if (depth >= MAX_DEPTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("stage moves of pipeline \"%s\" trigger each other more than %d deep",
+						cases->pipeline->name, MAX_DEPTH),
+				 errhint("A trigger on the leads table moves stages or inserts activities without end.")));
 	lq_set_option("search_path", psprintf("%s, pg_temp",
 										  quote_identifier(cases->pipeline->leads_schema)));
-	for (int i = 0; i < cases->count; i++)
-		if (cases->cases[i].dirty)
-			write_stage_column(cases, &cases->cases[i]);
+	depth++;
+	PG_TRY();
+	{
+		for (int i = 0; i < cases->count; i++)
+			if (cases->cases[i].dirty)
+				write_stage_column(cases, &cases->cases[i]);
+	}
+	PG_FINALLY();
+	{
+		depth--;
+	}
+	PG_END_TRY();
 	AtEOXact_GUC(false, level);
 }
 

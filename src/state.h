@@ -34,6 +34,7 @@ typedef struct LqCase
 	bool		exists;			/* the leads row was found (and locked) */
 	/* the leads row */
 	char	   *column;			/* text of the stage column, NULL if null */
+	TimestampTz column_changed_at;	/* DT_NOBEGIN: null */
 	TimestampTz created_at;		/* DT_NOBEGIN: unknown */
 	LqImage    *current;		/* NULL when no published condition names a column */
 	/* the stored state */
