@@ -708,6 +708,15 @@ next_source(const char *pipeline)
 	return number == NULL ? 1 : pg_strtoint32(number);
 }
 
+static bool
+nothing_scored(const LqTarget *target)
+{
+	LqPipeline *p = lq_pipeline_get(target->pipeline, false);
+
+	return lq_run("SELECT FROM %s WHERE scored_at IS NOT NULL LIMIT 1",
+				  lq_side_name(p, "qualification")) == 0;
+}
+
 /*
  * Rules are frozen with their conditions as they read over each activity
  * table, so a new table needs a new version.  It is published here unless
@@ -717,9 +726,11 @@ static void
 publish_source(const LqTarget *target, const LqActivityTable *activities,
 			   bool unchanged)
 {
+	/* while no lead is scored there is no past that a new version could change */
 	if (unchanged)
 		lq_publish(target->pipeline, psprintf("source %s added", activities->name),
-				   GetCurrentTransactionStartTimestamp(), false);
+				   nothing_scored(target) ? DT_NOBEGIN : GetCurrentTransactionStartTimestamp(),
+				   false);
 	ereport(NOTICE,
 			(errmsg("%s is source %d of pipeline \"%s\"", activities->name,
 					activities->number, target->pipeline),

@@ -78,64 +78,42 @@ row_key(LqLive *live, Relation rel, TupleTableSlot *slot, Datum *key)
  * ----------------------------------------------------------------
  */
 
+/* the leads that a statement or a row trigger brings */
 static void
-keys_add(Datum **keys, int *count, int *max, Datum key)
-{
-	if (*count == *max)
-	{
-		*max = Max(16, *max * 2);
-		*keys = *keys == NULL ? palloc(*max * sizeof(Datum)) :
-			repalloc_huge(*keys, *max * sizeof(Datum));
-	}
-	(*keys)[(*count)++] = key;
-}
-
-static void
-leads_inserted(LqLive *live, TriggerData *trigdata)
+read_inserted(LqLive *live, TriggerData *trigdata, LqArrivals *arrivals)
 {
 	Relation	rel = trigdata->tg_relation;
-	Datum	   *keys = NULL;
-	int			count = 0,
-				max = 0;
-	LqCases    *cases;
-
+	TupleTableSlot *slot;
+	int			pointer;
 	Datum		key;
 
 	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
 	{
 		if (row_key(live, rel, trigdata->tg_trigslot, &key))
-			keys_add(&keys, &count, &max, key);
-	}
-	else if (trigdata->tg_newtable != NULL)
-	{
-		TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
-														&TTSOpsMinimalTuple);
-		int			pointer = tuplestore_alloc_read_pointer(trigdata->tg_newtable,
-															EXEC_FLAG_REWIND);
-
-		tuplestore_select_read_pointer(trigdata->tg_newtable, pointer);
-		tuplestore_rescan(trigdata->tg_newtable);
-		while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
-			if (row_key(live, rel, slot, &key))
-				keys_add(&keys, &count, &max, key);
-		tuplestore_select_read_pointer(trigdata->tg_newtable, 0);
-		ExecDropSingleTupleTableSlot(slot);
-	}
-	if (count == 0)
+			lq_arrivals_add(arrivals, key, NULL);
 		return;
-	cases = lq_cases_create(live->pipeline, keys, count);
-	lq_live_cases_init(live, cases);
-	lq_cases_lock(cases);
-	lq_cases_read(cases);
-	for (int i = 0; i < cases->count; i++)
-	{
-		cases->cases[i].replay = true;
-		cases->cases[i].first_touch = false;
-		/* a lead may come in any stage, but in one that exists */
-		(void) lq_stage_of_column(live->pipeline, cases->cases[i].column, true);
 	}
-	lq_live_run(live, cases);
-	lq_cases_close(cases);
+	if (trigdata->tg_newtable == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+	pointer = tuplestore_alloc_read_pointer(trigdata->tg_newtable, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(trigdata->tg_newtable, pointer);
+	tuplestore_rescan(trigdata->tg_newtable);
+	while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
+		if (row_key(live, rel, slot, &key))
+			lq_arrivals_add(arrivals, key, NULL);
+	tuplestore_select_read_pointer(trigdata->tg_newtable, 0);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+leads_inserted(LqLive *live, TriggerData *trigdata)
+{
+	LqArrivals	arrivals = {0};
+
+	read_inserted(live, trigdata, &arrivals);
+	live->inserting = true;
+	lq_live_arrivals(live, &arrivals);
 }
 
 /* ----------------------------------------------------------------

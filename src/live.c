@@ -18,6 +18,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* leads, and about how many rows, that are worked on at a time */
+#define CHUNK_LEADS 1000
+#define CHUNK_ROWS 50000
+
 /* ----------------------------------------------------------------
  * Begin and end
  * ----------------------------------------------------------------
@@ -99,6 +103,7 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 				 errdetail("The owner of the table lacks the rights of the owner of the pipeline's leads table."),
 				 errhint("Drop the trigger, or let the leads owner attach the table.")));
 	(void) lq_model_at(p, GetCurrentTimestamp());	/* compile before any guard */
+	live->inserting = false;
 	live->pipeline = p;
 	live->caller = GetUserId();
 	live->cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify trigger",
@@ -195,47 +200,104 @@ lq_arrivals_add(LqArrivals *a, Datum lead, const LqEvent *event)
 	if (a->count == a->max)
 	{
 		a->max = Max(16, a->max * 2);
-		if (a->leads == NULL)
-		{
-			a->leads = palloc(a->max * sizeof(Datum));
-			a->events = palloc(a->max * sizeof(LqEvent));
-			a->replay = palloc(a->max * sizeof(bool));
-		}
-		else
-		{
-			a->leads = repalloc_huge(a->leads, a->max * sizeof(Datum));
-			a->events = repalloc_huge(a->events, a->max * sizeof(LqEvent));
-			a->replay = repalloc_huge(a->replay, a->max * sizeof(bool));
-		}
+		a->rows = a->rows == NULL ? palloc(a->max * sizeof(LqArrival)) :
+			repalloc_huge(a->rows, a->max * sizeof(LqArrival));
 	}
-	a->leads[a->count] = lead;
-	a->replay[a->count] = (event == NULL);
+	a->rows[a->count].lead = lead;
+	a->rows[a->count].event = NULL;
 	if (event != NULL)
-		a->events[a->count] = *event;
+	{
+		a->rows[a->count].event = palloc(sizeof(LqEvent));
+		*a->rows[a->count].event = *event;
+	}
 	a->count++;
 }
 
-/* score what arrived */
-void
-lq_live_arrivals(LqLive *live, LqArrivals *a)
+static int
+arrival_cmp(const void *a, const void *b, void *pipeline)
 {
+	return lq_key_cmp(pipeline, ((const LqArrival *) a)->lead,
+					  ((const LqArrival *) b)->lead);
+}
+
+/* score the leads of some arrivals, in key order */
+static void
+score_chunk(LqLive *live, const LqArrival *rows, int nrows)
+{
+	Datum	   *keys = palloc(nrows * sizeof(Datum));
 	LqCases    *cases;
 
-	if (a->count == 0)
-		return;
-	cases = lq_cases_create(live->pipeline, a->leads, a->count);
+	for (int i = 0; i < nrows; i++)
+		keys[i] = rows[i].lead;
+	cases = lq_cases_create(live->pipeline, keys, nrows);
 	lq_live_cases_init(live, cases);
-	for (int i = 0; i < a->count; i++)
+	for (int i = 0; i < nrows; i++)
 	{
-		LqCase	   *c = lq_case_find(cases, a->leads[i]);
+		LqCase	   *c = lq_case_find(cases, rows[i].lead);
 
-		if (a->replay[i])
+		if (rows[i].event == NULL)
 			c->replay = true;
 		else
-			lq_case_add_event(c, &a->events[i]);
+			lq_case_add_event(c, rows[i].event);
 	}
 	lq_cases_lock(cases);
 	lq_cases_read(cases);
+	for (int i = 0; i < cases->count && live->inserting; i++)
+	{
+		cases->cases[i].first_touch = false;
+		/* a lead may come in any stage, but in one that exists */
+		(void) lq_stage_of_column(live->pipeline, cases->cases[i].column, true);
+	}
 	lq_live_run(live, cases);
 	lq_cases_close(cases);
+}
+
+/* end of the chunk that begins at start: whole leads only */
+static int
+chunk_end(LqLive *live, const LqArrivals *a, int start)
+{
+	int			leads = 0;
+	int			end = start;
+
+	while (end < a->count)
+	{
+		if (end == start ||
+			lq_key_cmp(live->pipeline, a->rows[end - 1].lead, a->rows[end].lead) != 0)
+		{
+			if (leads == CHUNK_LEADS || end - start >= CHUNK_ROWS)
+				break;
+			leads++;
+		}
+		end++;
+	}
+	return end;
+}
+
+/*
+ * Score what arrived, some leads at a time, so that what a statement of
+ * millions of rows needs beside its rows stays small.
+ */
+void
+lq_live_arrivals(LqLive *live, LqArrivals *a)
+{
+	MemoryContext chunk;
+	MemoryContext old;
+	int			start = 0;
+
+	if (a->count > 1)
+		qsort_arg(a->rows, a->count, sizeof(LqArrival), arrival_cmp, live->pipeline);
+	chunk = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify chunk of leads",
+								  ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(chunk);
+	while (start < a->count)
+	{
+		int			end = chunk_end(live, a, start);
+
+		CHECK_FOR_INTERRUPTS();
+		score_chunk(live, a->rows + start, end - start);
+		MemoryContextReset(chunk);
+		start = end;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(chunk);
 }

@@ -19,16 +19,21 @@ typedef struct LqLive
 	MemoryContext outer;
 	LqUser		user;
 	Oid			caller;
+	bool		inserting;		/* leads, which are new to us */
 } LqLive;
 
-/* activities that arrived, before they are sorted by lead */
+/* an activity that arrived; event NULL: updated or deleted, the lead is replayed */
+typedef struct LqArrival
+{
+	Datum		lead;
+	LqEvent    *event;
+} LqArrival;
+
 typedef struct LqArrivals
 {
 	int			count;
 	int			max;
-	Datum	   *leads;
-	LqEvent    *events;
-	bool	   *replay;			/* updated or deleted: the lead is replayed */
+	LqArrival  *rows;
 } LqArrivals;
 
 extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function);

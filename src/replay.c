@@ -85,7 +85,7 @@ typedef struct KeyScan
 	LqPipeline *pipeline;
 	char	   *table;			/* scanned, unless keys are given */
 	char	   *column;
-	char	   *condition;		/* on alias t, may use $2; or NULL */
+	char	   *condition;		/* on alias t, may use $1, since; or NULL */
 	TimestampTz since;
 	bool		read_only;		/* under the caller's snapshot, not a fresh one */
 	Datum	   *keys;
@@ -377,78 +377,80 @@ lq_recompute(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(recompute_scan(&scan));
 }
 
+/* one batch of CALL recompute_all(); returns the number of keys, 0 at the end */
+static int
+recompute_step(KeyScan *scan, const char *name, int batch, MemoryContext longer,
+			   TimestampTz *last)
+{
+	LqPipeline *p = lq_pipeline_for_owner(name, "recompute");
+	MemoryContext work = AllocSetContextCreate(longer, "lead_qualify recompute batch",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	LqUser		user;
+	Datum	   *keys;
+	int			count;
+	int64		events;
+
+	lq_become(&user, p->owner);
+	lq_pipeline_lock(p);
+	p = lq_pipeline_get(name, false);
+	lq_pipeline_check(p);
+	/* the last batch's transaction took its pipeline with it */
+	scan->pipeline = p;
+	scan->table = lq_leads_name(p);
+	scan->column = p->lead_key;
+	if (!scan->started)
+		scan_count(scan);
+	keys = scan_next(scan, batch, &count, longer);
+	if (count > 0)
+		(void) recompute_batch(p, keys, count, &events);
+	lq_return(&user);
+	report_progress(scan, last, count == 0 && scan->done > batch);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return count;
+}
+
 PG_FUNCTION_INFO_V1(lq_recompute_all);
 
 /*
- * CALL recompute_all(pipeline text, batch int): commits after each batch.
+ * CALL recompute_all(pipeline text, batch int): commits after each batch,
+ * unless it is called inside a transaction block or a function.
  */
 Datum
 lq_recompute_all(PG_FUNCTION_ARGS)
 {
-	char	   *name;
-	int			batch;
 	bool		nonatomic = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
 		!castNode(CallContext, fcinfo->context)->atomic;
-	MemoryContext outer = AllocSetContextCreate(PortalContext, "lead_qualify recompute_all",
-												ALLOCSET_SMALL_SIZES);
 	TimestampTz last = GetCurrentTimestamp();
-	KeyScan		scan;
+	MemoryContext longer;
+	KeyScan		scan = {0};
+	char	   *name;
+	int			batch;
 	int			count;
-	bool		counted = false;
-	int64		done = 0;
-	int64		total = 0;
-	Datum		key = (Datum) 0;
-	bool		started = false;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("recompute_all() needs a pipeline and a batch size")));
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	batch = PG_GETARG_INT32(1);
 	if (batch < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("batch must be at least 1, not %d", batch)));
-	name = MemoryContextStrdup(outer, name);
+	/* lives across the commits; deleted below, or with the portal */
+	longer = AllocSetContextCreate(PortalContext, "lead_qualify recompute_all",
+								   ALLOCSET_SMALL_SIZES);
+	name = MemoryContextStrdup(longer, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	SPI_connect_ext(nonatomic ? SPI_OPT_NONATOMIC : 0);
 	do
 	{
-		LqPipeline *p = lq_pipeline_for_owner(name, "recompute");
-		MemoryContext work = AllocSetContextCreate(outer, "batch", ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(work);
-		LqUser		user;
-		Datum	   *keys;
-		int64		events;
-
-		lq_become(&user, p->owner);
-		lq_pipeline_lock(p);
-		p = lq_pipeline_get(name, false);
-		lq_pipeline_check(p);
-		scan_leads(&scan, p);
-		if (!counted)
-			scan_count(&scan);
-		total = counted ? total : scan.total;
-		counted = true;
-		scan.started = started;
-		scan.last = key;
-		scan.done = done;
-		keys = scan_next(&scan, batch, &count, outer);
-		started = scan.started;
-		key = scan.last;
-		done = scan.done;
-		scan.total = total;
-		if (count > 0)
-			(void) recompute_batch(p, keys, count, &events);
-		lq_return(&user);
-		report_progress(&scan, &last, count == 0 && done > batch);
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(work);
+		count = recompute_step(&scan, name, batch, longer, &last);
 		if (nonatomic)
 			SPI_commit();
 	} while (count > 0);
 	SPI_finish();
-	MemoryContextDelete(outer);
+	MemoryContextDelete(longer);
 	PG_RETURN_VOID();
 }
 

@@ -123,12 +123,18 @@ extern Oid	lq_type_oid(const char *name);
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
 
+/* cases.c */
 extern void lq_pipeline_lock(LqPipeline *pipeline);
 extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys);
 extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
 extern LqCase *lq_case_find(LqCases *cases, Datum key);
 extern void lq_case_add_event(LqCase *c, const LqEvent *event);
+
+extern const char *lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict);
+extern const char *lq_first_stage(LqPipeline *pipeline);
+extern const char *lq_column_of_stage(LqPipeline *pipeline, const char *stage);
+extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 
 /* state.c: each connects to SPI itself */
 extern void lq_cases_lock(LqCases *cases);
@@ -139,10 +145,6 @@ extern void lq_cases_write(LqCases *cases);
 extern bool lq_image_exists(LqCases *cases, LqCase *c);
 extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);
 extern void lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image);
-extern const char *lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict);
-extern const char *lq_first_stage(LqPipeline *pipeline);
-extern const char *lq_column_of_stage(LqPipeline *pipeline, const char *stage);
-extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 
 /* history.c */
 extern void lq_history_read_fixed(LqCases *cases);

@@ -1,0 +1,273 @@
+/*
+ * cases.c
+ *		The leads that a shell works on: finding them by key, the plans kept
+ *		for their statements, and how the leads table spells their stages.
+ *
+ * Plans are kept with the pipeline and freed with it.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "sql.h"
+#include "state.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* ----------------------------------------------------------------
+ * Cases
+ * ----------------------------------------------------------------
+ */
+
+static int
+key_qsort(const void *a, const void *b, void *arg)
+{
+	return lq_key_cmp(arg, *(const Datum *) a, *(const Datum *) b);
+}
+
+/*
+ * Our plans are made once and kept, often while the side tables are still
+ * empty, and every statement takes its rows by key: so they are to use the
+ * indexes whatever the tables looked like on that day.
+ */
+static void
+planner_settings(LqCases *cases)
+{
+	cases->guc_level = NewGUCNestLevel();
+	lq_set_option("enable_seqscan", "off");
+	lq_set_option("jit", "off");
+}
+
+/* back to the session's settings, for statements that fire other triggers */
+void
+lq_cases_plain_settings(LqCases *cases)
+{
+	if (cases->guc_level > 0)
+		AtEOXact_GUC(false, cases->guc_level);
+	cases->guc_level = 0;
+}
+
+/* one case for each different key, in key order; opens the leads table */
+LqCases *
+lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
+{
+	LqCases    *cases = palloc0(sizeof(LqCases));
+	Datum	   *sorted = palloc(Max(1, nkeys) * sizeof(Datum));
+
+	memcpy(sorted, keys, nkeys * sizeof(Datum));
+	if (nkeys > 1)
+		qsort_arg(sorted, nkeys, sizeof(Datum), key_qsort, pipeline);
+	cases->pipeline = pipeline;
+	cases->cxt = CurrentMemoryContext;
+	cases->origin = "live";
+	cases->leads = table_open(pipeline->leads, AccessShareLock);
+	planner_settings(cases);
+	cases->cases = MemoryContextAllocHuge(CurrentMemoryContext,
+										  Max(1, nkeys) * sizeof(LqCase));
+	for (int i = 0; i < nkeys; i++)
+	{
+		LqCase	   *c = &cases->cases[cases->count];
+
+		if (cases->count > 0 && lq_key_cmp(pipeline, c[-1].key, sorted[i]) == 0)
+			continue;
+		memset(c, 0, sizeof(LqCase));
+		c->key = sorted[i];
+		c->created_at = DT_NOBEGIN;
+		c->lead_since = DT_NOBEGIN;
+		c->next_due_at = DT_NOEND;
+		cases->count++;
+	}
+	pfree(sorted);
+	return cases;
+}
+
+void
+lq_cases_close(LqCases *cases)
+{
+	lq_cases_plain_settings(cases);
+	table_close(cases->leads, NoLock);
+}
+
+LqCase *
+lq_case_find(LqCases *cases, Datum key)
+{
+	int			low = 0,
+				high = cases->count - 1;
+
+	while (low <= high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			cmp = lq_key_cmp(cases->pipeline, key, cases->cases[middle].key);
+
+		if (cmp == 0)
+			return &cases->cases[middle];
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void
+lq_case_add_event(LqCase *c, const LqEvent *event)
+{
+	if (c->nevents == c->maxevents)
+	{
+		c->maxevents = Max(4, c->maxevents * 2);
+		c->events = c->events == NULL ? palloc(c->maxevents * sizeof(LqEvent)) :
+			repalloc_huge(c->events, c->maxevents * sizeof(LqEvent));
+	}
+	c->events[c->nevents++] = *event;
+}
+
+/* array of the keys of the wanted cases; NULL if there is none */
+ArrayType *
+lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *))
+{
+	LqPipeline *pipeline = cases->pipeline;
+	Datum	   *keys = palloc(Max(1, cases->count) * sizeof(Datum));
+	int			n = 0;
+	int16		len;
+	bool		byval;
+	char		align;
+
+	for (int i = 0; i < cases->count; i++)
+		if (wanted == NULL || wanted(&cases->cases[i]))
+			keys[n++] = cases->cases[i].key;
+	if (n == 0)
+		return NULL;
+	get_typlenbyvalalign(pipeline->key_type, &len, &byval, &align);
+	return construct_array(keys, n, pipeline->key_type, pipeline->key_len,
+						   pipeline->key_byval, align);
+}
+
+/* wait out a publish in progress, and hold off the next one */
+void
+lq_pipeline_lock(LqPipeline *p)
+{
+	Oid			schema = get_namespace_oid(p->leads_schema, true);
+	Oid			side = !OidIsValid(schema) ? InvalidOid :
+		get_relname_relid(psprintf("%s_qualification", p->prefix), schema);
+
+	LockRelationOid(p->leads, RowExclusiveLock);
+	if (OidIsValid(side))
+		LockRelationOid(side, RowExclusiveLock);
+}
+
+/* ----------------------------------------------------------------
+ * Stage column
+ * ----------------------------------------------------------------
+ */
+
+static const LqModel *
+newest_model(LqPipeline *pipeline)
+{
+	if (pipeline->nversions == 0)
+		return NULL;
+	return lq_model_numbered(pipeline,
+							 pipeline->versions[pipeline->nversions - 1].number);
+}
+
+/*
+ * The stage that a value of the stage column spells; NULL for NULL.  strict:
+ * an unknown one is an error that lists the stages, else NULL.
+ */
+const char *
+lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict)
+{
+	const LqModel *model = newest_model(pipeline);
+	StringInfoData known;
+
+	if (value == NULL || model == NULL)
+		return NULL;
+	for (int i = 0; i < model->nstages; i++)
+		if (strcmp(model->stages[i].stored_as, value) == 0)
+			return model->stages[i].name;
+	if (!strict)
+		return NULL;
+	initStringInfo(&known);
+	for (int i = 0; i < model->nstages; i++)
+		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", model->stages[i].stored_as);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is not a stage of pipeline \"%s\"", value, pipeline->name),
+			 errhint("Column \"%s\" takes one of: %s.", pipeline->stage_column, known.data)));
+	return NULL;
+}
+
+/* the first stage on the path */
+const char *
+lq_first_stage(LqPipeline *pipeline)
+{
+	const LqModel *model = newest_model(pipeline);
+
+	for (int i = 0; i < model->nstages; i++)
+		if (LQ_ON_PATH(model->stages[i].kind))
+			return model->stages[i].name;
+	return NULL;
+}
+
+const char *
+lq_column_of_stage(LqPipeline *pipeline, const char *stage)
+{
+	const LqModel *model = newest_model(pipeline);
+	int			i = lq_model_stage(model, stage);
+
+	return i < 0 ? stage : model->stages[i].stored_as;
+}
+
+/* ----------------------------------------------------------------
+ * Plans
+ * ----------------------------------------------------------------
+ */
+
+struct LqStatePlans
+{
+	SPIPlanPtr	plans[LQ_PLAN_COUNT];
+	MemoryContextCallback callback;
+};
+
+static void
+plans_free(void *arg)
+{
+	struct LqStatePlans *plans = arg;
+
+	for (int i = 0; i < LQ_PLAN_COUNT; i++)
+		if (plans->plans[i] != NULL)
+			SPI_freeplan(plans->plans[i]);
+}
+
+/*
+ * Keep a plan; always generic, because a custom plan for an array parameter
+ * costs more than the statement.
+ */
+SPIPlanPtr
+lq_plan_keep(const char *query, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(query, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", query,
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+SPIPlanPtr *
+lq_plan_slot(LqPipeline *p, LqPlan which)
+{
+	if (p->plans == NULL)
+	{
+		p->plans = MemoryContextAllocZero(p->cxt, sizeof(struct LqStatePlans));
+		p->plans->callback.func = plans_free;
+		p->plans->callback.arg = p->plans;
+		MemoryContextRegisterResetCallback(p->cxt, &p->plans->callback);
+	}
+	return &p->plans->plans[which];
+}
