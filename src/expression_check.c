@@ -352,6 +352,10 @@ check_var(CheckContext *context, const Var *var)
 			   var->varattno == 0 ?
 			   _("whole rows are not allowed") :
 			   _("system columns are not allowed"));
+	/* 18's: a trigger finds nothing in them */
+	if (TupleDescAttr(RelationGetDescr(context->rel), var->varattno - 1)->attgenerated == 'v')
+		reject(context, ERRCODE_FEATURE_NOT_SUPPORTED,
+			   _("virtual generated columns are not allowed"));
 	if (context->checked == NULL)
 		return;
 
