@@ -54,6 +54,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("lead_qualify");
 	lq_model_init();
 	lq_deferred_init();
+	lq_newcomers_init();
 }
 
 PG_FUNCTION_INFO_V1(lq_version);

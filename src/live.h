@@ -44,6 +44,11 @@ extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *eve
 extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
 extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
+/* newcomers.c */
+extern void lq_newcomers_leads(LqCases *cases);
+extern bool lq_newcomers_activities(LqCases *cases);
+extern void lq_newcomers_init(void);	/* from _PG_init */
+
 /* deferred.c */
 extern void lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata);
 extern void lq_deferred_flush(LqLive *live);
