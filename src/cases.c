@@ -15,6 +15,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -112,6 +113,12 @@ lq_case_find(LqCases *cases, Datum key)
 			low = middle + 1;
 	}
 	return NULL;
+}
+
+bool
+lq_case_is_replayed(const LqCase *c)
+{
+	return c->exists && c->replay;
 }
 
 void
@@ -270,4 +277,50 @@ lq_plan_slot(LqPipeline *p, LqPlan which)
 		MemoryContextRegisterResetCallback(p->cxt, &p->plans->callback);
 	}
 	return &p->plans->plans[which];
+}
+
+/* ----------------------------------------------------------------
+ * Fields of the rows in SPI_tuptable
+ * ----------------------------------------------------------------
+ */
+
+Datum
+lq_field(int row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+TimestampTz
+lq_field_time(int row, int column, TimestampTz otherwise)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, column, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
+}
+
+double
+lq_field_float(int row, int column)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, column, &isnull);
+
+	return isnull ? get_float8_nan() : DatumGetFloat8(value);
+}
+
+int64
+lq_field_bigint(int row, int column)
+{
+	bool		isnull;
+
+	return DatumGetInt64(lq_field(row, column, &isnull));
+}
+
+char *
+lq_field_text(int row, int column, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, column, &isnull);
+
+	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
 }

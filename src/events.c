@@ -283,12 +283,6 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 	return source->load_plan;
 }
 
-static bool
-is_replayed(const LqCase *c)
-{
-	return c->exists && c->replay;
-}
-
 typedef struct LoadedRows
 {
 	LqCases    *cases;
@@ -368,7 +362,7 @@ void
 lq_events_load(LqCases *cases, bool explaining)
 {
 	LqPipeline *p = cases->pipeline;
-	ArrayType  *keys = lq_key_array(cases, is_replayed);
+	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
 
 	if (keys == NULL)
 		return;
@@ -377,7 +371,7 @@ lq_events_load(LqCases *cases, bool explaining)
 		LqCase	   *c = &cases->cases[i];
 		int			kept = 0;
 
-		if (!is_replayed(c))
+		if (!lq_case_is_replayed(c))
 			continue;
 		for (int k = 0; k < c->nevents; k++)
 			if (c->events[k].pos.kind == LQ_EVENT_MANUAL)

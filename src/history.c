@@ -17,7 +17,6 @@
 #include "sql.h"
 #include "state.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
 #include "utils/timestamp.h"
 
 typedef struct StoredRow
@@ -41,52 +40,6 @@ typedef struct StoredRow
 #define FIXED_CONDITION \
 	"h.superseded_at IS NULL AND h.gate IS NULL AND " \
 	"h.cause = ANY ('{attached,manual}'::pg_catalog.text[])"
-
-static bool
-is_replayed(const LqCase *c)
-{
-	return c->exists && c->replay;
-}
-
-static char *
-row_text(int row, int column, MemoryContext cxt)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  column, &isnull);
-
-	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
-}
-
-static TimestampTz
-row_time(int row, int column, TimestampTz otherwise)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  column, &isnull);
-
-	return isnull ? otherwise : DatumGetTimestampTz(value);
-}
-
-static int64
-row_bigint(int row, int column)
-{
-	bool		isnull;
-
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									   column, &isnull));
-}
-
-/* NaN for null */
-static double
-row_number(int row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  column, &isnull);
-
-	return isnull ? get_float8_nan() : DatumGetFloat8(value);
-}
 
 static void
 run_plan(SPIPlanPtr *plan, Datum *values, const char *nulls, bool read_only)
@@ -112,7 +65,7 @@ lq_history_read_fixed(LqCases *cases)
 {
 	LqPipeline *p = cases->pipeline;
 	MemoryContext cxt = CurrentMemoryContext;
-	ArrayType  *keys = lq_key_array(cases, is_replayed);
+	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_FIXED);
 	Datum		values[1];
 
@@ -134,7 +87,7 @@ lq_history_read_fixed(LqCases *cases)
 		bool		isnull;
 		LqCase	   *c = lq_case_find(cases, SPI_getbinval(SPI_tuptable->vals[i],
 														  SPI_tuptable->tupdesc, 1, &isnull));
-		char	   *cause = row_text(i, 3, cxt);
+		char	   *cause = lq_field_text(i, 3, cxt);
 		MemoryContext old;
 		LqFixed    *fixed;
 
@@ -142,15 +95,15 @@ lq_history_read_fixed(LqCases *cases)
 			continue;
 		if (strcmp(cause, "created") == 0)
 		{
-			c->initial = row_text(i, 4, cxt);
+			c->initial = lq_field_text(i, 4, cxt);
 			continue;
 		}
 		old = MemoryContextSwitchTo(cxt);
 		fixed = palloc(sizeof(LqFixed));
-		fixed->id = row_bigint(i, 2);
+		fixed->id = lq_field_bigint(i, 2);
 		fixed->cause = cause;
-		fixed->stage = row_text(i, 4, cxt);
-		fixed->at = row_time(i, 5, DT_NOBEGIN);
+		fixed->stage = lq_field_text(i, 4, cxt);
+		fixed->at = lq_field_time(i, 5, DT_NOBEGIN);
 		c->fixed = lappend(c->fixed, fixed);
 		MemoryContextSwitchTo(old);
 	}
@@ -181,18 +134,18 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 	rows = MemoryContextAllocZero(cxt, Max(1, *count) * sizeof(StoredRow));
 	for (int i = 0; i < *count; i++)
 	{
-		rows[i].id = row_bigint(i, 1);
-		rows[i].cycle = (int) row_bigint(i, 2);
-		rows[i].stage = row_text(i, 3, cxt);
-		rows[i].from_stage = row_text(i, 4, cxt);
-		rows[i].entered_at = row_time(i, 5, DT_NOBEGIN);
-		rows[i].left_at = row_time(i, 6, DT_NOEND);
-		rows[i].cause = row_text(i, 7, cxt);
-		rows[i].gate = row_text(i, 8, cxt);
-		rows[i].total = row_number(i, 9);
-		rows[i].engagement = row_number(i, 10);
-		rows[i].fit = row_number(i, 11);
-		rows[i].version = (int) row_bigint(i, 12);
+		rows[i].id = lq_field_bigint(i, 1);
+		rows[i].cycle = (int) lq_field_bigint(i, 2);
+		rows[i].stage = lq_field_text(i, 3, cxt);
+		rows[i].from_stage = lq_field_text(i, 4, cxt);
+		rows[i].entered_at = lq_field_time(i, 5, DT_NOBEGIN);
+		rows[i].left_at = lq_field_time(i, 6, DT_NOEND);
+		rows[i].cause = lq_field_text(i, 7, cxt);
+		rows[i].gate = lq_field_text(i, 8, cxt);
+		rows[i].total = lq_field_float(i, 9);
+		rows[i].engagement = lq_field_float(i, 10);
+		rows[i].fit = lq_field_float(i, 11);
+		rows[i].version = (int) lq_field_bigint(i, 12);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
@@ -357,12 +310,6 @@ lq_history_append(LqCases *cases, LqCase *c)
 	}
 }
 
-static bool
-text_equal(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* the stored row that says what the move says, NULL if there is none */
 static StoredRow *
 stored_match(StoredRow *rows, int count, const LqMove *move)
@@ -375,9 +322,9 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 			continue;
 		if (move->history_id != 0 ? row->id == move->history_id :
 			(row->entered_at == move->at && row->cycle == move->cycle &&
-			 text_equal(row->stage, move->stage) &&
-			 text_equal(row->from_stage, move->from_stage) &&
-			 text_equal(row->cause, move->cause) && text_equal(row->gate, move->gate)))
+			 lq_text_equal(row->stage, move->stage) &&
+			 lq_text_equal(row->from_stage, move->from_stage) &&
+			 lq_text_equal(row->cause, move->cause) && lq_text_equal(row->gate, move->gate)))
 			return row;
 	}
 	return NULL;
@@ -468,7 +415,7 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 														move->at));
 		}
 		row->taken = true;
-		if (row->left_at != left_at || !text_equal(row->from_stage, move->from_stage))
+		if (row->left_at != left_at || !lq_text_equal(row->from_stage, move->from_stage))
 		{
 			if (write)
 				history_link(cases, row->id, move->from_stage, left_at);

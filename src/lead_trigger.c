@@ -20,7 +20,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 /* a column of a row that may be a partition's, by name; the type too */
 static Datum
@@ -78,54 +77,41 @@ row_key(LqLive *live, Relation rel, TupleTableSlot *slot, Datum *key)
  * ----------------------------------------------------------------
  */
 
-/* the leads that a statement or a row trigger brings */
-static void
-read_inserted(LqLive *live, TriggerData *trigdata, LqArrivals *arrivals)
+/* rows of an INSERT on leads, for lq_transition_rows() */
+typedef struct Inserted
 {
-	Relation	rel = trigdata->tg_relation;
-	TupleTableSlot *slot;
-	int			pointer;
+	LqLive	   *live;
+	Relation	rel;
+	LqArrivals	arrivals;
+} Inserted;
+
+static void
+read_inserted(void *arg, TupleTableSlot *slot)
+{
+	Inserted   *inserted = arg;
 	Datum		key;
 
-	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-	{
-		if (row_key(live, rel, trigdata->tg_trigslot, &key))
-			lq_arrivals_add(arrivals, key, NULL);
-		return;
-	}
-	if (trigdata->tg_newtable == NULL)
-		return;
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
-	pointer = tuplestore_alloc_read_pointer(trigdata->tg_newtable, EXEC_FLAG_REWIND);
-	tuplestore_select_read_pointer(trigdata->tg_newtable, pointer);
-	tuplestore_rescan(trigdata->tg_newtable);
-	while (tuplestore_gettupleslot(trigdata->tg_newtable, true, false, slot))
-		if (row_key(live, rel, slot, &key))
-			lq_arrivals_add(arrivals, key, NULL);
-	tuplestore_select_read_pointer(trigdata->tg_newtable, 0);
-	ExecDropSingleTupleTableSlot(slot);
+	if (row_key(inserted->live, inserted->rel, slot, &key))
+		lq_arrivals_add(&inserted->arrivals, key, NULL);
 }
 
 static void
 leads_inserted(LqLive *live, TriggerData *trigdata)
 {
-	LqArrivals	arrivals = {0};
+	Inserted	inserted = {live, trigdata->tg_relation, {0}};
 
-	read_inserted(live, trigdata, &arrivals);
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		read_inserted(&inserted, trigdata->tg_trigslot);
+	else
+		lq_transition_rows(trigdata, trigdata->tg_newtable, read_inserted, &inserted);
 	live->inserting = true;
-	lq_live_arrivals(live, &arrivals);
+	lq_live_arrivals(live, &inserted.arrivals);
 }
 
 /* ----------------------------------------------------------------
  * UPDATE
  * ----------------------------------------------------------------
  */
-
-static bool
-text_differs(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
-}
 
 /* side tables follow a lead whose key was changed */
 static void
@@ -193,7 +179,7 @@ stage_changed(LqLive *live, LqCase *c, const char *before, const char *after,
 
 	if (stage == NULL)			/* NULL: back to the beginning */
 		stage = lq_first_stage(p);
-	if (c->stored && !text_differs(c->lead.stage, stage))
+	if (c->stored && lq_text_equal(c->lead.stage, stage))
 		return;					/* our own write */
 	if (!c->scored)
 	{
@@ -218,7 +204,7 @@ lead_compare(LqLive *live, LqCases *cases, const LqImage *was, LqImage *is,
 			 const char *before, const char *after)
 {
 	LqCase	   *c = &cases->cases[0];
-	bool		moved = text_differs(before, after);
+	bool		moved = !lq_text_equal(before, after);
 	bool		changed = !lq_image_equal(RelationGetDescr(cases->leads), was, is);
 	TimestampTz at = DT_NOBEGIN;
 

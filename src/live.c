@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "executor/executor.h"
 #include "lead_qualify.h"
 #include "live.h"
 #include "miscadmin.h"
@@ -17,6 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 /* leads, and about how many rows, that are worked on at a time */
 #define CHUNK_LEADS 1000
@@ -135,6 +137,35 @@ lq_live_source(LqLive *live, TriggerData *trigdata)
 						trigdata->tg_trigger->tgname, live->pipeline->name),
 				 errhint("Triggers are made by lead_qualify.attach() and add_source().")));
 	return source;
+}
+
+/* call row for each row of a transition table */
+void
+lq_transition_rows(TriggerData *trigdata, Tuplestorestate *store,
+				   void (*row) (void *arg, TupleTableSlot *slot), void *arg)
+{
+	TupleTableSlot *slot;
+	int			pointer;
+
+	if (store == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" needs transition tables",
+						trigdata->tg_trigger->tgname),
+				 errhint("Triggers are made by lead_qualify.attach().")));
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigdata->tg_relation),
+									&TTSOpsMinimalTuple);
+	/* other triggers share the store: use a read pointer of our own */
+	pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(store, pointer);
+	tuplestore_rescan(store);
+	while (tuplestore_gettupleslot(store, true, false, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		row(arg, slot);
+	}
+	tuplestore_select_read_pointer(store, 0);
+	ExecDropSingleTupleTableSlot(slot);
 }
 
 /* ----------------------------------------------------------------

@@ -40,6 +40,9 @@ extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *funct
 extern void lq_live_end(LqLive *live);
 extern void lq_live_cases_init(LqLive *live, LqCases *cases);
 extern void lq_live_run(LqLive *live, LqCases *cases);
+extern void lq_transition_rows(TriggerData *trigdata, Tuplestorestate *store,
+							   void (*row) (void *arg, TupleTableSlot *slot),
+							   void *arg);
 extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *event);
 extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
 extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);

@@ -197,12 +197,6 @@ observe(LqCases *cases, LqCase *c, TimestampTz now)
 	c->images[c->nimages++] = c->current;
 }
 
-static bool
-text_same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* did the replay come to what is stored? */
 static bool
 unchanged(LqPipeline *p, const LqCase *c)
@@ -210,8 +204,8 @@ unchanged(LqPipeline *p, const LqCase *c)
 	const LqStored *stored = &c->was;
 	bytea	   *packed;
 
-	if (!c->scored || !text_same(stored->stage, c->lead.stage) ||
-		!text_same(stored->mark_stage, c->lead.mark_stage) ||
+	if (!c->scored || !lq_text_equal(stored->stage, c->lead.stage) ||
+		!lq_text_equal(stored->mark_stage, c->lead.mark_stage) ||
 		stored->cycle != c->lead.cycle ||
 		stored->version != c->lead.model->version ||
 		lq_asks_for_more(p, stored->published) ||
@@ -489,8 +483,7 @@ differ_number(Verifier *v, const char *item, double stored, double replayed, dou
 static void
 differ_text(Verifier *v, const char *item, const char *stored, const char *replayed)
 {
-	if ((stored == NULL) != (replayed == NULL) ||
-		(stored != NULL && strcmp(stored, replayed) != 0))
+	if (!lq_text_equal(stored, replayed))
 		differ(v, item, stored, replayed);
 }
 

@@ -124,39 +124,6 @@ plan_images(LqPipeline *p)
  * ----------------------------------------------------------------
  */
 
-static Datum
-column_of(int row, int column, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
-}
-
-static TimestampTz
-time_of(int row, int column, TimestampTz otherwise)
-{
-	bool		isnull;
-	Datum		value = column_of(row, column, &isnull);
-
-	return isnull ? otherwise : DatumGetTimestampTz(value);
-}
-
-static double
-number_of(int row, int column)
-{
-	bool		isnull;
-	Datum		value = column_of(row, column, &isnull);
-
-	return isnull ? get_float8_nan() : DatumGetFloat8(value);
-}
-
-static char *
-text_of(int row, int column, MemoryContext cxt)
-{
-	bool		isnull;
-	Datum		value = column_of(row, column, &isnull);
-
-	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
-}
-
 static void
 execute(SPIPlanPtr plan, Datum *values, bool read_only)
 {
@@ -188,7 +155,7 @@ current_image(LqCases *cases, int row, MemoryContext cxt)
 		if (attnum == InvalidAttrNumber)
 			continue;
 		att = TupleDescAttr(desc, attnum - 1);
-		value = column_of(row, column++, &isnull);
+		value = lq_field(row, column++, &isnull);
 		image->known[attnum - 1] = true;
 		image->nulls[attnum - 1] = isnull;
 		if (!isnull)
@@ -218,14 +185,14 @@ lq_cases_lock(LqCases *cases)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
+		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
 
 		if (c == NULL)
 			continue;
 		c->exists = true;
-		c->column = text_of(i, 2, cxt);
-		c->column_changed_at = time_of(i, 3, DT_NOBEGIN);
-		c->created_at = time_of(i, 4, DT_NOBEGIN);
+		c->column = lq_field_text(i, 2, cxt);
+		c->column_changed_at = lq_field_time(i, 3, DT_NOBEGIN);
+		c->created_at = lq_field_time(i, 4, DT_NOBEGIN);
 		if (TIMESTAMP_NOT_FINITE(c->created_at))
 			c->created_at = DT_NOBEGIN;
 		if (p->lead_columns != NIL)
@@ -250,23 +217,23 @@ static void
 read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 {
 	bool		isnull;
-	Datum		value = column_of(row, 2, &isnull);
+	Datum		value = lq_field(row, 2, &isnull);
 	Datum		number;
 
 	c->stored = true;
 	c->written_here = TransactionIdIsCurrentTransactionId(
-		DatumGetTransactionId(column_of(row, 10, &isnull)));
-	c->lead.stage = text_of(row, 3, cxt);
-	c->lead.cycle = DatumGetInt32(column_of(row, 4, &isnull));
-	c->lead.mark_stage = text_of(row, 5, cxt);
-	c->next_due_at = time_of(row, 6, DT_NOEND);
-	c->lead.attributes_at = time_of(row, 7, DT_NOBEGIN);
-	c->lead_since = time_of(row, 8, DT_NOBEGIN);
-	number = column_of(row, 9, &isnull);
+		DatumGetTransactionId(lq_field(row, 10, &isnull)));
+	c->lead.stage = lq_field_text(row, 3, cxt);
+	c->lead.cycle = DatumGetInt32(lq_field(row, 4, &isnull));
+	c->lead.mark_stage = lq_field_text(row, 5, cxt);
+	c->next_due_at = lq_field_time(row, 6, DT_NOEND);
+	c->lead.attributes_at = lq_field_time(row, 7, DT_NOBEGIN);
+	c->lead_since = lq_field_time(row, 8, DT_NOBEGIN);
+	number = lq_field(row, 9, &isnull);
 	c->was.version = isnull ? 0 : DatumGetInt32(number);
 	if (!isnull)
 		c->lead.model = lq_model_numbered(cases->pipeline, c->was.version);
-	number = column_of(row, 11, &isnull);
+	number = lq_field(row, 11, &isnull);
 	c->was.published = isnull ? 0 : DatumGetInt32(number);
 	c->was.stage = c->lead.stage;
 	c->was.mark_stage = c->lead.mark_stage;
@@ -274,13 +241,13 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	c->was.attributes_at = c->lead.attributes_at;
 	c->was.lead_since = c->lead_since;
 	c->was.next_due_at = c->next_due_at;
-	c->was.total = number_of(row, 12);
-	c->was.engagement = number_of(row, 13);
-	c->was.fit = number_of(row, 14);
-	c->was.scored_at = time_of(row, 15, DT_NOBEGIN);
-	number = column_of(row, 16, &isnull);
+	c->was.total = lq_field_float(row, 12);
+	c->was.engagement = lq_field_float(row, 13);
+	c->was.fit = lq_field_float(row, 14);
+	c->was.scored_at = lq_field_time(row, 15, DT_NOBEGIN);
+	number = lq_field(row, 16, &isnull);
 	c->was.grade = isnull ? -1 : DatumGetInt16(number);
-	(void) column_of(row, 2, &isnull);
+	(void) lq_field(row, 2, &isnull);
 	if (!isnull && c->lead.model != NULL)
 	{
 		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
@@ -312,7 +279,7 @@ lq_cases_read(LqCases *cases)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
+		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 
 		if (c != NULL)
@@ -324,20 +291,14 @@ lq_cases_read(LqCases *cases)
 		cases->cases[i].first_touch = !cases->cases[i].scored;
 }
 
-/* stored images of the replayed cases, completed */
-static bool
-is_replayed(const LqCase *c)
-{
-	return c->exists && c->replay;
-}
-
+/* stored images of the replayed cases */
 void
 lq_cases_read_images(LqCases *cases)
 {
 	LqPipeline *p = cases->pipeline;
 	TupleDesc	desc = RelationGetDescr(cases->leads);
 	MemoryContext cxt = CurrentMemoryContext;
-	ArrayType  *keys = lq_key_array(cases, is_replayed);
+	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
 	Datum		values[1];
 
 	if (p->lead_columns == NIL || keys == NULL)
@@ -348,15 +309,15 @@ lq_cases_read_images(LqCases *cases)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, column_of(i, 1, &isnull));
-		Datum		json = column_of(i, 3, &isnull);
+		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
+		Datum		json = lq_field(i, 3, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 		LqImage    *image;
 
 		if (c != NULL)
 		{
 			image = lq_image_create(p, desc);
-			image->changed_at = time_of(i, 2, DT_NOBEGIN);
+			image->changed_at = lq_field_time(i, 2, DT_NOBEGIN);
 			lq_image_read(p, desc, json, image);
 			c->images = c->nimages == 0 ? palloc(sizeof(LqImage *)) :
 				repalloc(c->images, (c->nimages + 1) * sizeof(LqImage *));

@@ -120,6 +120,20 @@ typedef enum LqPlan
 } LqPlan;
 
 extern Oid	lq_type_oid(const char *name);
+/* are both null or both the same? */
+static inline bool
+lq_text_equal(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* fields of the rows in SPI_tuptable; copied where they are not by value */
+extern Datum lq_field(int row, int column, bool *isnull);
+extern TimestampTz lq_field_time(int row, int column, TimestampTz otherwise);
+extern double lq_field_float(int row, int column); /* NaN for null */
+extern int64 lq_field_bigint(int row, int column);
+extern char *lq_field_text(int row, int column, MemoryContext cxt); /* NULL for null */
+
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
 
@@ -129,6 +143,7 @@ extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nke
 extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
 extern LqCase *lq_case_find(LqCases *cases, Datum key);
+extern bool lq_case_is_replayed(const LqCase *c);
 extern void lq_case_add_event(LqCase *c, const LqEvent *event);
 
 extern const char *lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict);

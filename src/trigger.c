@@ -10,113 +10,56 @@
  */
 #include "postgres.h"
 
-#include "executor/executor.h"
 #include "live.h"
-#include "miscadmin.h"
 #include "replay.h"
-#include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/tuplestore.h"
 
-/* rows of a transition table become arrivals */
-static void
-read_table(LqReader *reader, Tuplestorestate *store, bool replay, LqArrivals *arrivals)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(reader->rel),
-													&TTSOpsMinimalTuple);
-	/* other triggers share the store: use a read pointer of our own */
-	int			pointer = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
-
-	tuplestore_select_read_pointer(store, pointer);
-	tuplestore_rescan(store);
-	while (tuplestore_gettupleslot(store, true, false, slot))
-	{
-		LqEvent		event;
-		Datum		lead;
-
-		CHECK_FOR_INTERRUPTS();
-		if (replay)
-		{
-			if (lq_activity_lead(reader, slot, &lead))
-				lq_arrivals_add(arrivals, lead, NULL);
-		}
-		else if (lq_activity_read(reader, slot, &event, &lead))
-			lq_arrivals_add(arrivals, lead, &event);
-	}
-	tuplestore_select_read_pointer(store, 0);
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-static void
-read_row(LqReader *reader, TupleTableSlot *slot, bool replay, LqArrivals *arrivals)
-{
-	LqEvent		event;
-	Datum		lead;
-
-	if (replay)
-	{
-		if (lq_activity_lead(reader, slot, &lead))
-			lq_arrivals_add(arrivals, lead, NULL);
-	}
-	else if (lq_activity_read(reader, slot, &event, &lead))
-		lq_arrivals_add(arrivals, lead, &event);
-}
-
-static void
-check_transition(TriggerData *trigdata, Tuplestorestate *store)
-{
-	if (store == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" needs transition tables",
-						trigdata->tg_trigger->tgname),
-				 errhint("Triggers are made by lead_qualify.attach().")));
-}
-
-static void
-read_statement(LqReader *reader, TriggerData *trigdata, LqArrivals *arrivals)
-{
-	bool		insert = TRIGGER_FIRED_BY_INSERT(trigdata->tg_event);
-
-	if (!insert)
-	{
-		check_transition(trigdata, trigdata->tg_oldtable);
-		read_table(reader, trigdata->tg_oldtable, true, arrivals);
-	}
-	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-	{
-		check_transition(trigdata, trigdata->tg_newtable);
-		read_table(reader, trigdata->tg_newtable, !insert, arrivals);
-	}
-}
-
-static void
-read_rows(LqReader *reader, TriggerData *trigdata, LqArrivals *arrivals)
-{
-	bool		insert = TRIGGER_FIRED_BY_INSERT(trigdata->tg_event);
-
-	read_row(reader, trigdata->tg_trigslot, !insert, arrivals);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		read_row(reader, trigdata->tg_newslot, true, arrivals);
-}
-
-/* what a trigger call is about, as lq_guard_run() takes it */
+/* what a trigger call is about, as lq_guard_run() and lq_transition_rows() take it */
 typedef struct Fired
 {
 	LqReader	reader;
 	TriggerData *trigdata;
+	bool		replay;			/* the rows at hand were updated or deleted */
 	LqArrivals	arrivals;
 } Fired;
 
+/* a row becomes an arrival */
+static void
+read_row(void *arg, TupleTableSlot *slot)
+{
+	Fired	   *fired = arg;
+	LqEvent		event;
+	Datum		lead;
+
+	if (fired->replay)
+	{
+		if (lq_activity_lead(&fired->reader, slot, &lead))
+			lq_arrivals_add(&fired->arrivals, lead, NULL);
+	}
+	else if (lq_activity_read(&fired->reader, slot, &event, &lead))
+		lq_arrivals_add(&fired->arrivals, lead, &event);
+}
+
+/* old and new rows, of a statement or one */
 static void
 read_fired(void *arg)
 {
 	Fired	   *fired = arg;
+	TriggerData *trigdata = fired->trigdata;
+	bool		insert = TRIGGER_FIRED_BY_INSERT(trigdata->tg_event);
 
-	if (TRIGGER_FIRED_FOR_STATEMENT(fired->trigdata->tg_event))
-		read_statement(&fired->reader, fired->trigdata, &fired->arrivals);
-	else
-		read_rows(&fired->reader, fired->trigdata, &fired->arrivals);
+	fired->replay = !insert;
+	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+	{
+		read_row(fired, trigdata->tg_trigslot);
+		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+			read_row(fired, trigdata->tg_newslot);
+		return;
+	}
+	if (!insert)
+		lq_transition_rows(trigdata, trigdata->tg_oldtable, read_row, fired);
+	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		lq_transition_rows(trigdata, trigdata->tg_newtable, read_row, fired);
 }
 
 static void
