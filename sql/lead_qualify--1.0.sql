@@ -1481,52 +1481,17 @@ COMMENT ON FUNCTION lead_qualify.lead_qualify_version() IS
 -- What is wrong
 -- ----------------------------------------------------------------
 
+CREATE FUNCTION lead_qualify.pipeline_problem(pipeline text, OUT kind text, OUT name text, OUT message text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'lq_pipeline_problem'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 1;
+COMMENT ON FUNCTION lead_qualify.pipeline_problem(text) IS
+'What keeps a pipeline or its activity tables from being scored: tables and columns that are gone or altered, owners, time zone. See the view problem.';
+
 CREATE VIEW lead_qualify.problem WITH (security_invoker = true, security_barrier = true) AS
-	WITH seen AS (
-		SELECT p.*
-		FROM lead_qualify.pipeline p
-		WHERE lead_qualify.may_edit(p.pipeline)
-	), needed AS (
-		-- tables, and the columns that each must have; NULL: the table itself
-		SELECT p.pipeline, 'pipeline'::text AS kind, p.pipeline AS name,
-			p.leads_schema AS schema_name, p.leads_table AS table_name, c.column_name
-		FROM seen p,
-			unnest(ARRAY[NULL, p.lead_key, p.created_at, p.stage_column, p.changed_column])
-				WITH ORDINALITY AS c (column_name, ord)
-		WHERE c.ord = 1 OR c.column_name IS NOT NULL
-		UNION ALL
-		SELECT p.pipeline, 'pipeline'::text, p.pipeline, p.leads_schema, p.prefix || s.suffix, NULL
-		FROM seen p,
-			unnest(ARRAY['_qualification'::text, '_stage_history', '_attributes']) AS s (suffix)
-		UNION ALL
-		SELECT p.pipeline, 'source'::text, s.activities_schema || '.' || s.activities_table,
-			s.activities_schema, s.activities_table, c.column_name
-		FROM seen p
-		JOIN lead_qualify.source s ON s.pipeline = p.pipeline,
-			unnest(ARRAY[NULL, s.activity_lead, s.activity_type, s.activity_at, s.activity_key])
-				WITH ORDINALITY AS c (column_name, ord)
-		WHERE c.ord = 1 OR c.column_name IS NOT NULL
-	), checked AS (
-		SELECT n.*, c.oid AS relid
-		FROM needed n
-		LEFT JOIN pg_namespace s ON s.nspname = n.schema_name
-		LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = n.table_name
-	)
-	SELECT c.pipeline, c.kind, c.name,
-		CASE WHEN c.relid IS NULL
-			THEN format('table %I.%I does not exist', c.schema_name, c.table_name)
-			ELSE format('column "%s" of table %I.%I does not exist', c.column_name, c.schema_name, c.table_name)
-		END AS message,
-		NULL::timestamptz AS since
-	FROM checked c
-	WHERE CASE WHEN c.column_name IS NULL OR c.relid IS NULL
-			THEN c.relid IS NULL AND c.column_name IS NULL
-			ELSE NOT EXISTS (
-				SELECT
-				FROM pg_attribute a
-				WHERE a.attrelid = c.relid AND a.attname = c.column_name
-					AND a.attnum > 0 AND NOT a.attisdropped)
-		END
+	SELECT p.pipeline, x.kind, x.name, x.message, NULL::timestamptz AS since
+	FROM lead_qualify.pipeline p, lead_qualify.pipeline_problem(p.pipeline) x
+	WHERE lead_qualify.may_edit(p.pipeline)
 	UNION ALL
 	SELECT p.pipeline, p.kind, p.name, p.message, min(p.since)
 	FROM lead_qualify.condition_problem p

@@ -23,8 +23,10 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "compat.h"
 #include "model.h"
 #include "publish.h"
+#include "replay.h"
 #include "side_tables.h"
 #include "sql.h"
 #include "utils/acl.h"
@@ -243,6 +245,14 @@ check_owners(Oid leads_owner, Oid activities_owner, Oid leads, Oid activities)
 						   GetUserNameFromId(activities_owner, false),
 						   GetUserNameFromId(leads_owner, false)),
 				 errhint("Give both tables one owner, or grant the latter role to the former.")));
+	if (pg_class_aclcheck(activities, leads_owner, ACL_SELECT) != ACLCHECK_OK ||
+		!LQ_MAY_USE_SCHEMA(get_rel_namespace(activities), leads_owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", the owner of table \"%s\", may not read table \"%s\"",
+						GetUserNameFromId(leads_owner, false), get_rel_name(leads),
+						get_rel_name(activities)),
+				 errhint("GRANT him SELECT on it, and USAGE on its schema.")));
 }
 
 /* open and lock out writers; the table may have gone since it was checked */
@@ -735,11 +745,11 @@ publish_source(const LqTarget *target, const LqActivityTable *activities,
 			(errmsg("%s is source %d of pipeline \"%s\"", activities->name,
 					activities->number, target->pipeline),
 			 errdetail_internal("%s", describe_activities(activities)),
-			 unchanged ?
-			 errhint("Leads that are scored already take its rows in by recompute(%s).",
-					 quote_literal_cstr(target->pipeline)) :
+			 unchanged ? 0 :
 			 errhint("The draft differs from the live version: conditions cover the new table after publish(%s).",
 					 quote_literal_cstr(target->pipeline))));
+	/* leads that are scored already take its rows in */
+	(void) lq_recompute_since(target->pipeline, DT_NOBEGIN);
 }
 
 static void

@@ -24,6 +24,15 @@
 #include "varatt.h"
 #endif
 
+/* 16 has one function for the rights on any kind of object */
+#if PG_VERSION_NUM >= 160000
+#define LQ_MAY_USE_SCHEMA(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#else
+#define LQ_MAY_USE_SCHEMA(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#endif
+
 /* 16 lets input functions report errors softly */
 #ifndef ereturn
 #define ereturn(context, dummy_value, ...) ereport(ERROR, __VA_ARGS__)

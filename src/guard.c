@@ -133,6 +133,11 @@ rollback(GuardState *state, MemoryContext caller)
 static bool
 set_evaluation_options(const char *time_zone)
 {
+	static const char *const fixed[][2] = {
+		{"default_text_search_config", "pg_catalog.simple"},
+		{"lc_time", "C"}, {"lc_monetary", "C"}, {"xmloption", "content"}
+	};
+
 	lq_set_safe_path();
 	if (DateStyle != USE_ISO_DATES || DateOrder != DATEORDER_MDY)
 		lq_set_option("DateStyle", "ISO, MDY");
@@ -142,6 +147,9 @@ set_evaluation_options(const char *time_zone)
 		lq_set_option("extra_float_digits", "1");
 	if (bytea_output != BYTEA_OUTPUT_HEX)
 		lq_set_option("bytea_output", "hex");
+	for (int i = 0; i < lengthof(fixed); i++)
+		if (strcmp(GetConfigOption(fixed[i][0], false, false), fixed[i][1]) != 0)
+			lq_set_option(fixed[i][0], fixed[i][1]);
 	return session_timezone == pg_tzset(time_zone) ||
 		set_config_option("TimeZone", time_zone, PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, DEBUG1, false) > 0;

@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "executor/executor.h"
 #include "lead_qualify.h"
 #include "live.h"
@@ -73,6 +74,20 @@ warn_broken(const char *name, const LqPipeline *p)
 						 name)));
 }
 
+/* has the pipeline a source of that name, or one that it is a partition of? */
+static bool
+is_source(const LqPipeline *p, Oid relid)
+{
+	if (get_rel_relispartition(relid))
+		relid = llast_oid(get_partition_ancestors(relid));
+	for (int i = 0; i < p->nsources; i++)
+		if (strcmp(p->sources[i].table, get_rel_name(relid)) == 0 &&
+			strcmp(p->sources[i].schema,
+				   get_namespace_name(get_rel_namespace(relid))) == 0)
+			return true;
+	return false;
+}
+
 /*
  * The common preamble.  False: the pipeline is out of order, the statement
  * goes on without us.
@@ -97,6 +112,13 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 		return false;
 	}
 	if (!has_privs_of_role(trigdata->tg_relation->rd_rel->relowner, p->owner))
+	{
+		/* a table of ours that was given away goes on unscored */
+		if (is_source(p, RelationGetRelid(trigdata->tg_relation)))
+		{
+			warn_broken(name, p);
+			return false;
+		}
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("trigger \"%s\" on table \"%s\" may not write pipeline \"%s\"",
@@ -104,6 +126,7 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 						RelationGetRelationName(trigdata->tg_relation), p->name),
 				 errdetail("The owner of the table lacks the rights of the owner of the pipeline's leads table."),
 				 errhint("Drop the trigger, or let the leads owner attach the table.")));
+	}
 	(void) lq_model_at(p, GetCurrentTimestamp());	/* compile before any guard */
 	live->inserting = false;
 	live->pipeline = p;

@@ -23,8 +23,12 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "miscadmin.h"
 #include "model.h"
 #include "model_compile.h"
+#include "side_columns.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -330,11 +334,6 @@ resolve_key(LqPipeline *p)
 	Oid			output;
 	bool		varlena;
 
-	if (attnum == InvalidAttrNumber)
-	{
-		p->broken = true;
-		return;
-	}
 	p->key_type = get_atttype(p->leads, attnum);
 	get_typlenbyval(p->key_type, &p->key_len, &p->key_byval);
 	p->key_array = get_array_type(p->key_type);
@@ -346,43 +345,95 @@ resolve_key(LqPipeline *p)
 	fmgr_info_cxt(output, &p->key_out, p->cxt);
 }
 
+static char *
+table_name(const char *schema, const char *table)
+{
+	return pstrdup(quote_qualified_identifier(schema, table));
+}
+
+static char *
+missing_column(const char *column, const char *schema, const char *table)
+{
+	return psprintf("column \"%s\" of table %s does not exist", column,
+					table_name(schema, table));
+}
+
+/* NULL if the table is there and ours */
+static char *
+table_problem(const LqPipeline *p, Oid relid, const char *schema, const char *table)
+{
+	if (!OidIsValid(relid))
+		return psprintf("table %s does not exist", table_name(schema, table));
+	if (!is_trusted(p, relid))
+		return psprintf("%s is not a table whose owner has the rights of \"%s\"",
+						table_name(schema, table), GetUserNameFromId(p->owner, true));
+	return NULL;
+}
+
+/* why nothing can be scored, NULL if it can */
+static char *
+leads_problem(LqPipeline *p)
+{
+	const char *columns[4] = {p->lead_key, p->stage_column, p->changed_column, p->created_at};
+	char	   *problem;
+
+	p->leads = relation_find(p, p->leads_schema, p->leads_table);
+	p->owner = OidIsValid(p->leads) ? relation_owner(p->leads) : InvalidOid;
+	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table)) != NULL)
+		return problem;
+	for (int i = 0; i < lengthof(columns); i++)
+		if (columns[i] != NULL && get_attnum(p->leads, columns[i]) == InvalidAttrNumber)
+			return missing_column(columns[i], p->leads_schema, p->leads_table);
+	resolve_key(p);
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+	{
+		char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[i].suffix);
+		Oid			relid = relation_find(p, p->leads_schema, name);
+
+		if ((problem = table_problem(p, relid, p->leads_schema, name)) != NULL ||
+			(problem = lq_side_problem(&lq_side_tables[i], relid, p->key_type)) != NULL)
+			return problem;
+	}
+	if (!LQ_MAY_USE_SCHEMA(get_rel_namespace(p->leads), p->owner))
+		return psprintf("role \"%s\" may not use schema \"%s\"",
+						GetUserNameFromId(p->owner, true), p->leads_schema);
+	if (pg_tzset(p->time_zone) == NULL)
+		return psprintf("time zone \"%s\" is not known", p->time_zone);
+	if (p->nversions == 0)
+		return pstrdup("no version is published");
+	return NULL;
+}
+
+static char *
+source_problem(LqPipeline *p, LqSource *source)
+{
+	const char *columns[4] = {source->activity_lead, source->activity_at, source->activity_key,
+	source->activity_type};
+	char	   *problem = table_problem(p, source->relid, source->schema, source->table);
+
+	for (int i = 0; i < lengthof(columns) && problem == NULL; i++)
+		if (columns[i] != NULL && get_attnum(source->relid, columns[i]) == InvalidAttrNumber)
+			problem = missing_column(columns[i], source->schema, source->table);
+	return problem;
+}
+
+/*
+ * Find the pipeline's tables as they are today.  A pipeline with a problem of
+ * its own is broken; a source with one scores nothing.
+ */
 static void
 resolve_relations(LqPipeline *p)
 {
-	static const char *const sides[] = {"qualification", "stage_history", "attributes"};
-
-	p->leads = relation_find(p, p->leads_schema, p->leads_table);
-	if (!OidIsValid(p->leads))
-	{
-		p->broken = true;
-		return;
-	}
-	p->owner = relation_owner(p->leads);
-	resolve_key(p);
-	if (p->broken || pg_tzset(p->time_zone) == NULL)
-	{
-		p->broken = true;
-		return;
-	}
-	if (get_attnum(p->leads, p->stage_column) == InvalidAttrNumber ||
-		get_attnum(p->leads, p->changed_column) == InvalidAttrNumber)
-		p->broken = true;
-	for (int i = 0; i < lengthof(sides); i++)
-	{
-		char	   *name = psprintf("%s_%s", p->prefix, sides[i]);
-		Oid			relid = relation_find(p, p->leads_schema, name);
-
-		/* the key's type may have been changed, or the table's owner */
-		if (!OidIsValid(relid) || !is_trusted(p, relid) ||
-			get_atttype(relid, get_attnum(relid, "lead")) != p->key_type)
-			p->broken = true;
-	}
+	p->problem = leads_problem(p);
+	p->broken = p->problem != NULL;
 	for (int i = 0; i < p->nsources; i++)
 	{
 		LqSource   *source = &p->sources[i];
 
 		source->relid = relation_find(p, source->schema, source->table);
-		if (OidIsValid(source->relid) && !is_trusted(p, source->relid))
+		if (OidIsValid(p->leads))
+			source->problem = source_problem(p, source);
+		if (source->problem != NULL)
 			source->relid = InvalidOid;
 	}
 }
@@ -625,4 +676,32 @@ lq_config_changed(PG_FUNCTION_ARGS)
 				 errmsg("config_changed() must be called as a trigger")));
 	CacheInvalidateRelcache(trigdata->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+PG_FUNCTION_INFO_V1(lq_pipeline_problem);
+
+/*
+ * pipeline_problem(pipeline text): what keeps its tables from being scored.
+ */
+Datum
+lq_pipeline_problem(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	LqPipeline *p = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = -1; p != NULL && i < p->nsources; i++)
+	{
+		const char *problem = i < 0 ? p->problem : p->sources[i].problem;
+		Datum		values[3];
+		bool		nulls[3] = {false, false, false};
+
+		if (problem == NULL)
+			continue;
+		values[0] = CStringGetTextDatum(i < 0 ? "pipeline" : "source");
+		values[1] = CStringGetTextDatum(i < 0 ? p->name : p->sources[i].name);
+		values[2] = CStringGetTextDatum(problem);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

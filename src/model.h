@@ -31,6 +31,7 @@ typedef struct LqSource
 	char	   *time_zone;		/* in which it writes local times */
 	bool		key_is_integer;
 	List	   *columns;		/* of char *: all that published expressions name */
+	char	   *problem;		/* why relid is invalid */
 	SPIPlanPtr	load_plan;		/* events.c: activities of some leads */
 } LqSource;
 
@@ -83,6 +84,7 @@ typedef struct LqPipeline
 	List	   *lead_columns;	/* of char *: all that published conditions name */
 	List	   *watches;		/* of LqWatch: what gates of any version ask about */
 	struct LqStatePlans *plans; /* state.c */
+	char	   *problem;		/* why it is broken */
 	bool		broken;			/* leads or a side table is gone or not ours */
 	bool		unresolved;		/* some table of it was not found */
 } LqPipeline;

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "condition.h"
 #include "funcapi.h"
 #include "lead_grade.h"
 #include "miscadmin.h"
@@ -41,8 +42,8 @@ lq_pipeline_check(LqPipeline *p)
 	if (p->broken || p->nversions == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pipeline \"%s\" is out of order: a table or column of it is gone",
-						p->name),
+				 errmsg("pipeline \"%s\" is out of order", p->name),
+				 errdetail_internal("%s.", lq_error_sentence(p->problem)),
 				 errhint("See lead_qualify.problem.")));
 }
 
@@ -267,6 +268,19 @@ report_progress(const KeyScan *scan, TimestampTz *last, bool end)
 					scan->total == 0 ? 100 : (int) (scan->done * 100 / scan->total))));
 }
 
+/* what a source that is out of order had earned is not counted */
+static void
+warn_of_sources(const LqPipeline *p)
+{
+	for (int i = 0; i < p->nsources; i++)
+		if (p->sources[i].problem != NULL)
+			ereport(WARNING,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("activities of %s are not counted", p->sources[i].name),
+					 errdetail_internal("%s.", lq_error_sentence(p->sources[i].problem)),
+					 errhint("See lead_qualify.problem.")));
+}
+
 static int64
 recompute_scan(KeyScan *scan)
 {
@@ -284,6 +298,7 @@ recompute_scan(KeyScan *scan)
 	lq_pipeline_lock(p);
 	p = scan->pipeline = lq_pipeline_get(pstrdup(p->name), false);
 	lq_pipeline_check(p);
+	warn_of_sources(p);
 	scan_count(scan);
 	for (;;)
 	{

@@ -18,6 +18,7 @@
 #include "commands/policy.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "side_columns.h"
 #include "side_tables.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -25,80 +26,6 @@
 #include "utils/syscache.h"
 
 #define LQ_POLICY "lead_qualify_visible"
-
-typedef struct SideColumn
-{
-	const char *name;
-	const char *type;			/* as format_type() has it; NULL: of the key */
-	const char *constraint;
-	const char *comment;
-} SideColumn;
-
-static const SideColumn qualification_columns[] = {
-	{"lead", NULL, "NOT NULL PRIMARY KEY", "Key of the lead"},
-	{"score", "lead_qualify.lead_score", NULL, "Score as of scored_at, from which lead_qualify.points() and total() give it for any later time; NULL: not scored yet"},
-	{"total_at_event", "double precision", NULL, "Total score at scored_at"},
-	{"engagement_at_event", "double precision", NULL, "Engagement at scored_at"},
-	{"fit_at_event", "double precision", NULL, "Fit at scored_at"},
-	{"scored_at", "timestamp with time zone", NULL, "Time of the newest event that the score contains"},
-	{"stage", "text", NULL, "Stage the lead is in"},
-	{"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
-	{"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
-	{"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
-	{"mark_stage", "text", NULL, "Furthest stage that was left behind"},
-	{"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
-	{"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
-	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
-	{"version", "integer", NULL, "Version of the configuration in force at scored_at"},
-	{"published_version", "integer", NULL, "Newest version when the state was computed"},
-};
-
-static const SideColumn history_columns[] = {
-	{"id", "bigint", "GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "Number of the row"},
-	{"lead", NULL, "NOT NULL", "Key of the lead"},
-	{"cycle", "integer", "NOT NULL DEFAULT 1", "Cycle of the lead the move belongs to"},
-	{"stage", "text", NULL, "Stage entered"},
-	{"from_stage", "text", NULL, "Stage left, NULL at the beginning"},
-	{"entered_at", "timestamp with time zone", NULL, "Time of the event that moved the lead; NULL: before the pipeline was attached"},
-	{"left_at", "timestamp with time zone", NULL, "When the lead left the stage, NULL while it is there"},
-	{"cause", "text", NULL, "Kind of the event that moved the lead"},
-	{"gate", "text", NULL, "Gate by which the lead came"},
-	{"reason", "text", NULL, "Reason given for a manual move"},
-	{"note", "text", NULL, "Note given for a manual move"},
-	{"origin", "text", NULL, "How the row came about: live, backfill, import or recompute"},
-	{"total", "double precision", NULL, "Total score at the move"},
-	{"engagement", "double precision", NULL, "Engagement at the move"},
-	{"fit", "double precision", NULL, "Fit at the move"},
-	{"version", "integer", NULL, "Version of the configuration in force at the move"},
-	{"moved_by", "text", NULL, "Who moved the lead by hand"},
-	{"recorded_at", "timestamp with time zone", NULL, "Time of the transaction that wrote the row"},
-	{"txid", "xid8", NULL, "Transaction that wrote the row"},
-	{"superseded_at", "timestamp with time zone", NULL, "When a replay found that the move did not happen, NULL: it stands"},
-};
-
-static const SideColumn attributes_columns[] = {
-	{"lead", NULL, "NOT NULL", "Key of the lead"},
-	{"changed_at", "timestamp with time zone", "NOT NULL", "Since when the lead's columns have these values"},
-	{"values", "jsonb", NULL, "Columns of the lead that published conditions name"},
-};
-
-static const struct SideTable
-{
-	const char *suffix;
-	const SideColumn *columns;
-	int			ncolumns;
-	const char *constraint;		/* after the columns */
-	int			fillfactor;
-	const char *comment;		/* NULL: the mark */
-}			side_tables[] =
-{
-	/* a score is updated in place at each activity: leave room for it */
-	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, NULL},
-	{"stage_history", history_columns, lengthof(history_columns), NULL, 90,
-	"Stages each lead was in"},
-	{"attributes", attributes_columns, lengthof(attributes_columns),
-	"PRIMARY KEY (lead, changed_at)", 100, "What the leads' columns were when"},
-};
 
 static const char *const views[] = {"scored"};
 
@@ -194,7 +121,7 @@ lq_prefix_choose(const LqTarget *target, bool second)
  */
 
 static bool
-is_side_table(const LqTarget *target, Oid relid, const struct SideTable *table)
+is_side_table(const LqTarget *target, Oid relid, const LqSideTable *table)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
@@ -206,7 +133,7 @@ is_side_table(const LqTarget *target, Oid relid, const struct SideTable *table)
 	result = form->relkind == RELKIND_RELATION && form->relowner == target->owner;
 	for (int i = 0; i < table->ncolumns && result; i++)
 	{
-		const SideColumn *column = &table->columns[i];
+		const LqSideColumn *column = &table->columns[i];
 		AttrNumber	attnum = get_attnum(relid, column->name);
 		Oid			type = attnum == InvalidAttrNumber ? InvalidOid :
 			get_atttype(relid, attnum);
@@ -231,15 +158,15 @@ check_names(const LqTarget *target, bool *shadow)
 {
 	bool		kept = is_kept(target, target->prefix, shadow);
 
-	for (int i = 0; i < lengthof(side_tables) + lengthof(views); i++)
+	for (int i = 0; i < LQ_NSIDE_TABLES + lengthof(views); i++)
 	{
-		bool		is_view = i >= lengthof(side_tables);
-		const char *suffix = is_view ? views[i - lengthof(side_tables)] :
-			side_tables[i].suffix;
+		bool		is_view = i >= LQ_NSIDE_TABLES;
+		const char *suffix = is_view ? views[i - LQ_NSIDE_TABLES] :
+			lq_side_tables[i].suffix;
 		Oid			relid = side_relid(target->schema, target->prefix, suffix);
 
 		if (!OidIsValid(relid) ||
-			(kept && !is_view && is_side_table(target, relid, &side_tables[i])))
+			(kept && !is_view && is_side_table(target, relid, &lq_side_tables[i])))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
@@ -253,7 +180,7 @@ check_names(const LqTarget *target, bool *shadow)
 }
 
 static void
-create_table(const LqTarget *target, const struct SideTable *table)
+create_table(const LqTarget *target, const LqSideTable *table)
 {
 	char	   *name = side_name(target->schema, target->prefix, table->suffix);
 	StringInfoData buf;
@@ -262,7 +189,7 @@ create_table(const LqTarget *target, const struct SideTable *table)
 	lq_append(&buf, "CREATE TABLE %s (", name);
 	for (int i = 0; i < table->ncolumns; i++)
 	{
-		const SideColumn *column = &table->columns[i];
+		const LqSideColumn *column = &table->columns[i];
 
 		lq_append(&buf, "%s%I %s %s", i > 0 ? ", " : "", column->name,
 				  column->type ? column->type : target->key_type_sql,
@@ -275,7 +202,7 @@ create_table(const LqTarget *target, const struct SideTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		lq_run("COMMENT ON COLUMN %s.%I IS %L", name, table->columns[i].name,
 			   table->columns[i].comment);
-	if (table->columns == history_columns)
+	if (strcmp(table->suffix, "stage_history") == 0)
 		lq_run("CREATE INDEX ON %s (lead)", name);
 	if (GetUserId() != target->owner)
 		lq_run("ALTER TABLE %s OWNER TO %I", name,
@@ -328,9 +255,9 @@ void
 lq_side_tables_create(LqTarget *target)
 {
 	target->taken_up = check_names(target, &target->kept_shadow);
-	for (int i = 0; i < lengthof(side_tables); i++)
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
 	{
-		const struct SideTable *table = &side_tables[i];
+		const LqSideTable *table = &lq_side_tables[i];
 		char	   *name = side_name(target->schema, target->prefix, table->suffix);
 
 		if (!OidIsValid(side_relid(target->schema, target->prefix, table->suffix)))
@@ -346,9 +273,9 @@ lq_side_tables_create(LqTarget *target)
 void
 lq_side_tables_drop(const char *schema, const char *prefix)
 {
-	for (int i = 0; i < lengthof(side_tables); i++)
-		if (OidIsValid(side_relid(schema, prefix, side_tables[i].suffix)))
-			lq_run("DROP TABLE %s", side_name(schema, prefix, side_tables[i].suffix));
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+		if (OidIsValid(side_relid(schema, prefix, lq_side_tables[i].suffix)))
+			lq_run("DROP TABLE %s", side_name(schema, prefix, lq_side_tables[i].suffix));
 }
 
 /* leave a mark by which attach knows the tables again */
@@ -498,10 +425,12 @@ lq_leads_triggers_create(const LqTarget *target)
 	const char *pipeline = target->pipeline;
 	const char *table = target->name;
 	bool		row = strcmp(target->fire, "row") == 0;
+	/* a row that moves to another partition fires row triggers only */
+	bool		partitioned = get_rel_relkind(target->leads) == RELKIND_PARTITIONED_TABLE;
 	char	   *call = lq_format("lead_qualify.lead_changed(%L)", pipeline);
 
 	create_trigger(pipeline, "insert", "TRIGGER", table, "AFTER INSERT",
-				   row ? EACH_ROW : NEW_ROWS, call);
+				   row || partitioned ? EACH_ROW : NEW_ROWS, call);
 	create_trigger(pipeline, "update", "TRIGGER", table, "AFTER UPDATE", EACH_ROW, call);
 	create_trigger(pipeline, "delete", "TRIGGER", table, "AFTER DELETE", EACH_ROW, call);
 	create_trigger(pipeline, "truncate", "TRIGGER", table, "AFTER TRUNCATE",

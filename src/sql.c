@@ -255,11 +255,18 @@ lq_try(void (*body) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
+		ErrorData  *edata;
+
 		MemoryContextSwitchTo(cxt);
-		if (!lq_error_blames_expression(geterrcode()))
-			PG_RE_THROW();
+		edata = CopyErrorData();
 		FlushErrorState();
+		/* in any case: someone further up may catch it and go on */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+		if (!lq_error_blames_expression(edata->sqlerrcode))
+			ReThrowError(edata);
+		FreeErrorData(edata);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);

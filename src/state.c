@@ -125,13 +125,23 @@ plan_images(LqPipeline *p)
  */
 
 static void
-execute(SPIPlanPtr plan, Datum *values, bool read_only)
+check_code(int code)
 {
-	int			code = SPI_execute_plan(plan, values, NULL, read_only, 0);
-
 	if (code < 0)
 		elog(ERROR, "could not run a statement of lead_qualify: %s",
 			 SPI_result_code_string(code));
+}
+
+static void
+execute(SPIPlanPtr plan, Datum *values, bool read_only)
+{
+	check_code(SPI_execute_plan(plan, values, NULL, read_only, 0));
+}
+
+static void
+execute_nulls(SPIPlanPtr plan, Datum *values, const char *nulls)
+{
+	check_code(SPI_execute_plan(plan, values, nulls, false, 0));
 }
 
 /* the image in a row of plan_leads: columns from the fifth on */
@@ -314,7 +324,7 @@ lq_cases_read_images(LqCases *cases)
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 		LqImage    *image;
 
-		if (c != NULL)
+		if (c != NULL && !isnull)
 		{
 			image = lq_image_create(p, desc);
 			image->changed_at = lq_field_time(i, 2, DT_NOBEGIN);
@@ -525,6 +535,14 @@ write_states(LqCases *cases, bool update)
 				 errmsg("could not serialize access to the state of leads due to concurrent update")));
 }
 
+/* is it a move, and not only a beginning? */
+static bool
+has_moved(const LqMove *move)
+{
+	return move != NULL && strcmp(move->cause, "created") != 0 &&
+		strcmp(move->cause, "attached") != 0;
+}
+
 /*
  * Does the leads row say all that the state says?  A lead that has not moved
  * since its creation needs no stage_changed_at.
@@ -536,8 +554,7 @@ column_says(const LqCase *c, const char *spelled)
 
 	if (c->column == NULL || strcmp(c->column, spelled) != 0)
 		return false;
-	return last == NULL || last->at == c->column_changed_at ||
-		strcmp(last->cause, "created") == 0 || strcmp(last->cause, "attached") == 0;
+	return last == NULL || last->at == c->column_changed_at || !has_moved(last);
 }
 
 /*
@@ -575,7 +592,7 @@ write_stage_column(LqCases *cases, LqCase *c)
 	values[1] = CStringGetTextDatum(spelled);
 	values[2] = TimestampTzGetDatum(last == NULL ? c->lead.score->as_of : last->at);
 	values[3] = CStringGetTextDatum(c->lead.stage);
-	execute(*slot, values, false);
+	execute_nulls(*slot, values, has_moved(last) || last == NULL ? NULL : "  n ");
 }
 
 /*

@@ -1,0 +1,135 @@
+/*
+ * side_columns.c
+ *		The columns of what stands beside a leads table.
+ *
+ * Side tables belong to the application's owner, who can alter them; we read
+ * their values as the types given here, so these are checked when a pipeline
+ * is loaded.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "side_columns.h"
+#include "state.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static const LqSideColumn qualification_columns[] = {
+	{"lead", NULL, "NOT NULL PRIMARY KEY", "Key of the lead"},
+	{"score", "lead_qualify.lead_score", NULL, "Score as of scored_at, from which lead_qualify.points() and total() give it for any later time; NULL: not scored yet"},
+	{"total_at_event", "double precision", NULL, "Total score at scored_at"},
+	{"engagement_at_event", "double precision", NULL, "Engagement at scored_at"},
+	{"fit_at_event", "double precision", NULL, "Fit at scored_at"},
+	{"scored_at", "timestamp with time zone", NULL, "Time of the newest event that the score contains"},
+	{"stage", "text", NULL, "Stage the lead is in"},
+	{"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
+	{"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
+	{"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
+	{"mark_stage", "text", NULL, "Furthest stage that was left behind"},
+	{"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
+	{"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
+	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
+	{"version", "integer", NULL, "Version of the configuration in force at scored_at"},
+	{"published_version", "integer", NULL, "Newest version when the state was computed"},
+};
+
+static const LqSideColumn history_columns[] = {
+	{"id", "bigint", "GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "Number of the row"},
+	{"lead", NULL, "NOT NULL", "Key of the lead"},
+	{"cycle", "integer", "NOT NULL DEFAULT 1", "Cycle of the lead the move belongs to"},
+	{"stage", "text", NULL, "Stage entered"},
+	{"from_stage", "text", NULL, "Stage left, NULL at the beginning"},
+	{"entered_at", "timestamp with time zone", NULL, "Time of the event that moved the lead; NULL: before the pipeline was attached"},
+	{"left_at", "timestamp with time zone", NULL, "When the lead left the stage, NULL while it is there"},
+	{"cause", "text", "NOT NULL", "Kind of the event that moved the lead"},
+	{"gate", "text", NULL, "Gate by which the lead came"},
+	{"reason", "text", NULL, "Reason given for a manual move"},
+	{"note", "text", NULL, "Note given for a manual move"},
+	{"origin", "text", NULL, "How the row came about: live, backfill, import or recompute"},
+	{"total", "double precision", NULL, "Total score at the move"},
+	{"engagement", "double precision", NULL, "Engagement at the move"},
+	{"fit", "double precision", NULL, "Fit at the move"},
+	{"version", "integer", NULL, "Version of the configuration in force at the move"},
+	{"moved_by", "text", NULL, "Who moved the lead by hand"},
+	{"recorded_at", "timestamp with time zone", NULL, "Time of the transaction that wrote the row"},
+	{"txid", "xid8", NULL, "Transaction that wrote the row"},
+	{"superseded_at", "timestamp with time zone", NULL, "When a replay found that the move did not happen, NULL: it stands"},
+};
+
+static const LqSideColumn attributes_columns[] = {
+	{"lead", NULL, "NOT NULL", "Key of the lead"},
+	{"changed_at", "timestamp with time zone", "NOT NULL", "Since when the lead's columns have these values"},
+	{"values", "jsonb", "NOT NULL", "Columns of the lead that published conditions name"},
+};
+
+const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
+{
+	/* a score is updated in place at each activity: leave room for it */
+	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, NULL},
+	{"stage_history", history_columns, lengthof(history_columns), NULL, 90,
+	"Stages each lead was in"},
+	{"attributes", attributes_columns, lengthof(attributes_columns),
+	"PRIMARY KEY (lead, changed_at)", 100, "What the leads' columns were when"},
+};
+
+static Oid
+column_type(const LqSideColumn *column, Oid key_type)
+{
+	static const struct
+	{
+		const char *name;
+		Oid			type;
+	}			types[] =
+	{
+		{"text", TEXTOID},
+		{"integer", INT4OID},
+		{"bigint", INT8OID},
+		{"double precision", FLOAT8OID},
+		{"timestamp with time zone", TIMESTAMPTZOID},
+		{"jsonb", JSONBOID},
+		{"xid8", XID8OID},
+	};
+
+	if (column->type == NULL)
+		return key_type;
+	for (int i = 0; i < lengthof(types); i++)
+		if (strcmp(column->type, types[i].name) == 0)
+			return types[i].type;
+	/* lead_qualify.lead_score, lead_qualify.lead_grade */
+	return lq_type_oid(strchr(column->type, '.') + 1);
+}
+
+static char *
+column_problem(const LqSideColumn *column, Oid relid, Oid key_type)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column->name);
+	Form_pg_attribute att;
+	char	   *problem = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return psprintf("column \"%s\" of table %s.%s does not exist", column->name,
+						get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (att->atttypid != column_type(column, key_type) ||
+		(!att->attnotnull && column->constraint != NULL &&
+		 strncmp(column->constraint, "NOT NULL", 8) == 0))
+		problem = psprintf("column \"%s\" of table %s.%s has been altered", column->name,
+						   get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	ReleaseSysCache(tuple);
+	return problem;
+}
+
+char *
+lq_side_problem(const LqSideTable *table, Oid relid, Oid key_type)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		char	   *problem = column_problem(&table->columns[i], relid, key_type);
+
+		if (problem != NULL)
+			return problem;
+	}
+	return NULL;
+}
