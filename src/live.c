@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "condition.h"
 #include "executor/executor.h"
 #include "lead_qualify.h"
 #include "live.h"
@@ -68,8 +69,8 @@ warn_broken(const char *name, const LqPipeline *p)
 	else
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pipeline \"%s\" does not score: a table or column of it is gone",
-						name),
+				 errmsg("pipeline \"%s\" is out of order: nothing is scored", name),
+				 p->problem == NULL ? 0 : errdetail_internal("%s.", lq_error_sentence(p->problem)),
 				 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if it is no longer wanted.",
 						 name)));
 }

@@ -502,11 +502,13 @@ differ_text(Verifier *v, const char *item, const char *stored, const char *repla
 		differ(v, item, stored, replayed);
 }
 
-static char *
+static const char *
 time_text(TimestampTz at)
 {
-	if (at == DT_NOBEGIN || at == DT_NOEND)
-		return NULL;
+	if (at == DT_NOBEGIN)
+		return "an unknown time";
+	if (at == DT_NOEND)
+		return "no time yet";
 	return DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(at)));
 }
 
