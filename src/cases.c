@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "sql.h"
 #include "state.h"
 #include "storage/lmgr.h"
@@ -113,6 +114,14 @@ lq_case_find(LqCases *cases, Datum key)
 			low = middle + 1;
 	}
 	return NULL;
+}
+
+void
+lq_cases_tick(LqCases *cases)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (cases->tick != NULL)
+		cases->tick(cases->tick_arg);
 }
 
 bool

@@ -306,6 +306,8 @@ load_rows(void *arg)
 		Datum		lead;
 		LqCase	   *c;
 
+		if (i % 16 == 0)
+			lq_cases_tick(cases);	/* conditions may be slow */
 		ExecStoreHeapTuple(rows->table->vals[i], rows->slot, false);
 		if (lq_activity_read(rows->reader, rows->slot, &event, &lead) &&
 			(c = lq_case_find(cases, lead)) != NULL)
@@ -335,7 +337,7 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 							 values, NULL, cases->read_only);
 	for (;;)
 	{
-		CHECK_FOR_INTERRUPTS();
+		lq_cases_tick(cases);
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;

@@ -94,7 +94,10 @@ typedef struct KeyScan
 	bool		started;
 	Datum		last;
 	int64		total;
-	int64		done;
+	int64		done;			/* keys handed out */
+	int64		finished;		/* leads worked off */
+	TimestampTz last_report;
+	bool		reported;
 } KeyScan;
 
 static void
@@ -220,15 +223,40 @@ unchanged(LqPipeline *p, const LqCase *c)
 			   VARSIZE_ANY_EXHDR(packed)) == 0;
 }
 
+static void
+report_progress(KeyScan *scan)
+{
+	scan->reported = true;
+	scan->last_report = GetCurrentTimestamp();
+	ereport(NOTICE,
+			(errmsg("recompute of pipeline \"%s\": " INT64_FORMAT " of " INT64_FORMAT " leads (%d %%)",
+					scan->pipeline->name, scan->finished, scan->total,
+					scan->total == 0 ? 100 : (int) (scan->finished * 100 / scan->total))));
+}
+
+/* LqCases.tick: also in the middle of a batch whose leads take long */
+static void
+progress_tick(void *arg)
+{
+	KeyScan    *scan = arg;
+
+	if (TimestampDifferenceExceeds(scan->last_report, GetCurrentTimestamp(),
+								   PROGRESS_SECONDS * 1000))
+		report_progress(scan);
+}
+
 /* replay a batch and write what differs; returns the number of leads */
 static int64
-recompute_batch(LqPipeline *p, Datum *keys, int nkeys, int64 *events)
+recompute_batch(KeyScan *scan, Datum *keys, int nkeys, int64 *events)
 {
+	LqPipeline *p = scan->pipeline;
 	LqCases    *cases = lq_cases_create(p, keys, nkeys);
 	TimestampTz now;
 	int64		found = 0;
 
 	*events = 0;
+	cases->tick = progress_tick;
+	cases->tick_arg = scan;
 	cases->origin = "recompute";
 	lq_cases_lock(cases);
 	now = GetCurrentTimestamp();
@@ -251,21 +279,9 @@ recompute_batch(LqPipeline *p, Datum *keys, int nkeys, int64 *events)
 	}
 	lq_cases_write(cases);
 	lq_cases_close(cases);
+	scan->finished = scan->done;
+	progress_tick(scan);
 	return found;
-}
-
-static void
-report_progress(const KeyScan *scan, TimestampTz *last, bool end)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (!end && !TimestampDifferenceExceeds(*last, now, PROGRESS_SECONDS * 1000))
-		return;
-	*last = now;
-	ereport(NOTICE,
-			(errmsg("recompute of pipeline \"%s\": " INT64_FORMAT " of " INT64_FORMAT " leads (%d %%)",
-					scan->pipeline->name, scan->done, scan->total,
-					scan->total == 0 ? 100 : (int) (scan->done * 100 / scan->total))));
 }
 
 /* what a source that is out of order had earned is not counted */
@@ -288,12 +304,11 @@ recompute_scan(KeyScan *scan)
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(outer, "lead_qualify recompute batch",
 												ALLOCSET_DEFAULT_SIZES);
-	TimestampTz last = GetCurrentTimestamp();
 	int			limit = BATCH_LEADS;
-	bool		reported = false;
 	int64		worked = 0;
 	LqUser		user;
 
+	scan->last_report = GetCurrentTimestamp();
 	lq_become(&user, p->owner);
 	lq_pipeline_lock(p);
 	p = scan->pipeline = lq_pipeline_get(pstrdup(p->name), false);
@@ -311,23 +326,17 @@ recompute_scan(KeyScan *scan)
 		keys = scan_next(scan, limit, &count, outer);
 		if (count == 0)
 			break;
-		worked += recompute_batch(p, keys, count, &events);
+		worked += recompute_batch(scan, keys, count, &events);
 		if (events > BATCH_EVENTS)
 			limit = Max(1, limit / 4);
 		else if (events < BATCH_EVENTS / 8)
 			limit = Min(BATCH_LEADS, limit * 2);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(batch);
-		{
-			TimestampTz before = last;
-
-			report_progress(scan, &last, false);
-			reported = reported || last != before;
-		}
 	}
 	MemoryContextSwitchTo(outer);
-	if (reported)
-		report_progress(scan, &last, true);
+	if (scan->reported)
+		report_progress(scan);
 	lq_return(&user);
 	MemoryContextDelete(batch);
 	return worked;
@@ -388,8 +397,7 @@ lq_recompute(PG_FUNCTION_ARGS)
 
 /* one batch of CALL recompute_all(); returns the number of keys, 0 at the end */
 static int
-recompute_step(KeyScan *scan, const char *name, int batch, MemoryContext longer,
-			   TimestampTz *last)
+recompute_step(KeyScan *scan, const char *name, int batch, MemoryContext longer)
 {
 	LqPipeline *p = lq_pipeline_for_owner(name, "recompute");
 	MemoryContext work = AllocSetContextCreate(longer, "lead_qualify recompute batch",
@@ -412,9 +420,10 @@ recompute_step(KeyScan *scan, const char *name, int batch, MemoryContext longer,
 		scan_count(scan);
 	keys = scan_next(scan, batch, &count, longer);
 	if (count > 0)
-		(void) recompute_batch(p, keys, count, &events);
+		(void) recompute_batch(scan, keys, count, &events);
 	lq_return(&user);
-	report_progress(scan, last, count == 0 && scan->done > batch);
+	if (count == 0 && scan->reported)
+		report_progress(scan);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	return count;
@@ -431,7 +440,6 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 {
 	bool		nonatomic = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
 		!castNode(CallContext, fcinfo->context)->atomic;
-	TimestampTz last = GetCurrentTimestamp();
 	MemoryContext longer;
 	KeyScan		scan = {0};
 	char	   *name;
@@ -451,10 +459,11 @@ lq_recompute_all(PG_FUNCTION_ARGS)
 	longer = AllocSetContextCreate(PortalContext, "lead_qualify recompute_all",
 								   ALLOCSET_SMALL_SIZES);
 	name = MemoryContextStrdup(longer, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	scan.last_report = GetCurrentTimestamp();
 	SPI_connect_ext(nonatomic ? SPI_OPT_NONATOMIC : 0);
 	do
 	{
-		count = recompute_step(&scan, name, batch, longer, &last);
+		count = recompute_step(&scan, name, batch, longer);
 		if (nonatomic)
 			SPI_commit();
 	} while (count > 0);

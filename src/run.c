@@ -292,6 +292,7 @@ replay_all(void *arg)
 	{
 		LqCase	   *c = &all->cases->cases[i];
 
+		lq_cases_tick(all->cases);
 		if (c->exists && c->replay)
 			lq_case_replay(all->cases, c, &all->engine, all->horizon);
 	}

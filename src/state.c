@@ -643,6 +643,7 @@ lq_cases_write(LqCases *cases)
 	{
 		LqCase	   *c = &cases->cases[i];
 
+		lq_cases_tick(cases);
 		if (!c->dirty)
 			continue;
 		if (c->replay)

@@ -84,6 +84,9 @@ typedef struct LqCases
 	const char *origin;
 	const char *actor;			/* of manual moves */
 	const char *reason;
+	/* called now and then while there is much to do; NULL: nobody waits */
+	void		(*tick) (void *arg);
+	void	   *tick_arg;
 	int			count;
 	LqCase	   *cases;
 } LqCases;
@@ -143,6 +146,7 @@ extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nke
 extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
 extern LqCase *lq_case_find(LqCases *cases, Datum key);
+extern void lq_cases_tick(LqCases *cases);
 extern bool lq_case_is_replayed(const LqCase *c);
 extern void lq_case_add_event(LqCase *c, const LqEvent *event);
 
