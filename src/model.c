@@ -690,6 +690,9 @@ lq_pipeline_problem(PG_FUNCTION_ARGS)
 	LqPipeline *p = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
 
 	InitMaterializedSRF(fcinfo, 0);
+	/* names of other people's tables are none of the caller's business */
+	if (p != NULL && OidIsValid(p->owner) && !has_privs_of_role(GetUserId(), p->owner))
+		p = NULL;
 	for (int i = -1; p != NULL && i < p->nsources; i++)
 	{
 		const char *problem = i < 0 ? p->problem : p->sources[i].problem;
