@@ -245,6 +245,7 @@ lead_updated(LqLive *live, TriggerData *trigdata)
 		cases->cases[0].replay = true;	/* it was no lead before */
 	else if (lq_key_cmp(p, old, key) != 0)
 	{
+		lq_newcomers_leads(cases);
 		key_changed(live, old, key);
 		/* activities may or may not have followed */
 		cases->cases[0].replay = true;

@@ -296,10 +296,12 @@ score_chunk(LqLive *live, const LqArrival *rows, int nrows)
 			lq_case_add_event(c, rows[i].event);
 	}
 	if (live->inserting)
+	{
 		lq_newcomers_leads(cases);
-	lq_cases_lock(cases);
-	if (!live->inserting && lq_newcomers_activities(cases))
 		lq_cases_lock(cases);
+	}
+	else
+		lq_newcomers_activities(cases);
 	lq_cases_read(cases);
 	for (int i = 0; i < cases->count && live->inserting; i++)
 	{

@@ -49,7 +49,7 @@ extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
 /* newcomers.c */
 extern void lq_newcomers_leads(LqCases *cases);
-extern bool lq_newcomers_activities(LqCases *cases);
+extern void lq_newcomers_activities(LqCases *cases);
 extern void lq_newcomers_init(void);	/* from _PG_init */
 
 /* deferred.c */

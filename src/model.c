@@ -43,6 +43,7 @@
 static List *pipelines = NIL;	/* of LqPipeline, in CacheMemoryContext */
 static List *expired = NIL;		/* of MemoryContext, freed at transaction end */
 static bool valid = false;
+static bool unresolved = false; /* some pipeline lacks a table */
 static uint64 generation = 0;	/* counts invalidations */
 
 /* relations whose invalidation makes the cache stale */
@@ -59,7 +60,8 @@ static int	maxwatched = 0;
 static void
 relcache_callback(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid)
+	/* what was not there has no OID: it may have come */
+	if (relid == InvalidOid || unresolved)
 	{
 		valid = false;
 		generation++;
@@ -143,6 +145,7 @@ cache_reset(void)
 	while (pipelines != NIL)
 		expire(linitial(pipelines));
 	nwatched = 0;
+	unresolved = false;
 }
 
 /* ----------------------------------------------------------------
@@ -287,15 +290,15 @@ version_cmp(const void *a, const void *b)
  */
 
 static Oid
-relation_find(LqPipeline *p, const char *schema, const char *table)
+relation_find(const char *schema, const char *table)
 {
 	Oid			namespace = get_namespace_oid(schema, true);
 	Oid			relid = OidIsValid(namespace) ?
 		get_relname_relid(table, namespace) : InvalidOid;
 
-	/* what is not there has no OID to watch: look again next time */
+	/* what is not there has no OID to watch: watch all */
 	if (!OidIsValid(relid))
-		p->unresolved = true;
+		unresolved = true;
 	watch_relation(relid);
 	return relid;
 }
@@ -365,7 +368,7 @@ table_problem(const LqPipeline *p, Oid relid, const char *schema, const char *ta
 	if (!OidIsValid(relid))
 		return psprintf("table %s does not exist", table_name(schema, table));
 	if (!is_trusted(p, relid))
-		return psprintf("%s is not a table whose owner has the rights of \"%s\"",
+		return psprintf("table %s is not one whose owner has the rights of \"%s\"",
 						table_name(schema, table), GetUserNameFromId(p->owner, true));
 	return NULL;
 }
@@ -377,7 +380,7 @@ leads_problem(LqPipeline *p)
 	const char *columns[4] = {p->lead_key, p->stage_column, p->changed_column, p->created_at};
 	char	   *problem;
 
-	p->leads = relation_find(p, p->leads_schema, p->leads_table);
+	p->leads = relation_find(p->leads_schema, p->leads_table);
 	p->owner = OidIsValid(p->leads) ? relation_owner(p->leads) : InvalidOid;
 	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table)) != NULL)
 		return problem;
@@ -388,7 +391,7 @@ leads_problem(LqPipeline *p)
 	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
 	{
 		char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[i].suffix);
-		Oid			relid = relation_find(p, p->leads_schema, name);
+		Oid			relid = relation_find(p->leads_schema, name);
 
 		if ((problem = table_problem(p, relid, p->leads_schema, name)) != NULL ||
 			(problem = lq_side_problem(&lq_side_tables[i], relid, p->key_type)) != NULL)
@@ -430,7 +433,7 @@ resolve_relations(LqPipeline *p)
 	{
 		LqSource   *source = &p->sources[i];
 
-		source->relid = relation_find(p, source->schema, source->table);
+		source->relid = relation_find(source->schema, source->table);
 		if (OidIsValid(p->leads))
 			source->problem = source_problem(p, source);
 		if (source->problem != NULL)
@@ -530,13 +533,8 @@ lq_pipeline_get(const char *name, bool missing_ok)
 				break;
 			p = NULL;
 		}
-		if (p != NULL && !p->unresolved)
-			return p;
 		if (p != NULL)
-		{
-			expire(p);
-			p = NULL;
-		}
+			return p;
 		before = generation;
 		p = pipeline_load(name);
 		if (p != NULL && generation != before)

@@ -86,7 +86,6 @@ typedef struct LqPipeline
 	struct LqStatePlans *plans; /* state.c */
 	char	   *problem;		/* why it is broken */
 	bool		broken;			/* leads or a side table is gone or not ours */
-	bool		unresolved;		/* some table of it was not found */
 } LqPipeline;
 
 /*

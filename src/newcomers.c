@@ -64,8 +64,8 @@ lq_newcomers_leads(LqCases *cases)
 }
 
 /* lock the keys of unknown leads; true if it is worth looking again */
-bool
-lq_newcomers_activities(LqCases *cases)
+static bool
+lock_unknown(LqCases *cases)
 {
 	int			unknown = 0;
 
@@ -78,4 +78,24 @@ lq_newcomers_activities(LqCases *cases)
 		if (!cases->cases[i].exists)
 			lock_key(cases->pipeline, cases->cases[i].key, RowExclusiveLock);
 	return true;
+}
+
+/*
+ * Lock the leads rows of activities that arrived.  Rows must be locked in key
+ * order at one go: so where there are several, first look without locks which
+ * leads are unknown, and wait for them.
+ */
+void
+lq_newcomers_activities(LqCases *cases)
+{
+	if (cases->count > 1 && cases->count <= MAX_LOCKED)
+	{
+		cases->read_only = true;
+		lq_cases_lock(cases);
+		cases->read_only = false;
+		(void) lock_unknown(cases);
+	}
+	lq_cases_lock(cases);
+	if (cases->count == 1 && lock_unknown(cases))
+		lq_cases_lock(cases);
 }

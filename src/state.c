@@ -189,6 +189,9 @@ lq_cases_lock(LqCases *cases)
 
 	if (cases->count == 0)
 		return;
+	/* they may have been looked at before */
+	for (int i = 0; i < cases->count; i++)
+		cases->cases[i].exists = false;
 	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
 	execute(plan_leads(p, lock ? LQ_PLAN_LOCK : LQ_PLAN_LOOK), values, !lock);
