@@ -474,6 +474,14 @@ lead_bind(LqEngine *engine, const LqModel *model)
 	lead->model = model;
 }
 
+/* does a rule about the lead hold for the lead's columns as known now? */
+bool
+lq_lead_rule_holds(LqEngine *engine, const LqRule *rule)
+{
+	return rule->of_lead &&
+		(rule->condition == NULL || engine->holds(engine, rule->condition));
+}
+
 /* points of the lead rules for the lead's columns as known now */
 static void
 lead_rules_evaluate(LqEngine *engine)
@@ -494,8 +502,7 @@ lead_rules_evaluate(LqEngine *engine)
 	{
 		const LqRule *rule = &model->rules[i];
 
-		if (rule->of_lead &&
-			(rule->condition == NULL || engine->holds(engine, rule->condition)))
+		if (lq_lead_rule_holds(engine, rule))
 			score->dimensions[rule->dimension].base += rule->points;
 	}
 }

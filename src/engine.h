@@ -232,6 +232,7 @@ extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
 extern bool lq_engine_merge(LqEngine *engine, const LqEvent *event);
 extern void lq_lead_init(LqLead *lead, MemoryContext cxt);
 extern const LqExclusion *lq_exclusion_holding(LqEngine *engine);
+extern bool lq_lead_rule_holds(LqEngine *engine, const LqRule *rule);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);
 extern bool lq_reaches(double score, double threshold);

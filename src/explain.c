@@ -312,8 +312,7 @@ explain_lead_rules(Explained *x, double *sums)
 		ExplainRow	row = {NULL, rule->name, model->version, NULL, NULL, DT_NOBEGIN,
 		rule->points, true, rule->points, "fact about the lead"};
 
-		if (!rule->of_lead ||
-			(rule->condition != NULL && !x->engine.holds(&x->engine, rule->condition)))
+		if (!lq_lead_rule_holds(&x->engine, rule))
 			continue;
 		row.dimension = model->dimensions[rule->dimension].name;
 		sums[rule->dimension] += rule->points;

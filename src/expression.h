@@ -114,14 +114,6 @@ extern Datum lq_guard_value(LqGuard *guard, const LqModel *model,
 							const LqCondition *condition,
 							Relation rel, TupleTableSlot *slot, bool *isnull);
 
-/*
- * A WARNING and a row in lead_qualify.condition_problem, as the extension's
- * owner, each once per session and (pipeline, kind, name); no row while the
- * transaction is read-only.
- */
-extern void lq_problem_report(const char *pipeline, const char *kind,
-							  const char *name, const char *message);
-
 /* what in_list() looks into: LqModel.lists */
 extern HTAB *lq_list_create(MemoryContext cxt);
 extern void lq_list_add(HTAB *lists, const char *list, const char *value);

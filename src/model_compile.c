@@ -93,22 +93,16 @@ field_bool(const Rows *rows, int row, int column)
 	return !isnull && DatumGetBool(value);
 }
 
-/* microseconds, 24-hour days and 30-day months */
-int64
-lq_interval_usecs(const Interval *interval)
-{
-	int64		days = (int64) interval->month * DAYS_PER_MONTH + interval->day;
-
-	return days * USECS_PER_DAY + interval->time;
-}
-
 static int64
 field_usecs(const Rows *rows, int row, int column)
 {
 	bool		isnull;
 	Datum		value = field(rows, row, column, &isnull);
+	int64		usecs = 0;
 
-	return isnull ? 0 : lq_interval_usecs(DatumGetIntervalP(value));
+	if (!isnull && !lq_interval_length(DatumGetIntervalP(value), &usecs))
+		usecs = PG_INT64_MAX;	/* longer than any time there is */
+	return usecs;
 }
 
 static void *

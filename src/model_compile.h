@@ -11,6 +11,5 @@
 extern void lq_compile_sources(LqPipeline *pipeline);
 extern void lq_collect_needs(LqPipeline *pipeline, LqVersion *version);
 extern void lq_compile_version(LqPipeline *pipeline, LqVersion *version);
-extern int64 lq_interval_usecs(const Interval *interval);
 
 #endif

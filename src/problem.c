@@ -156,10 +156,3 @@ lq_problem_raise(const char *pipeline, const char *kind, const char *name,
 	problem->serial = serial;
 	problem->storing = GetCurrentSubTransactionId();
 }
-
-void
-lq_problem_report(const char *pipeline, const char *kind, const char *name,
-				  const char *message)
-{
-	lq_problem_raise(pipeline, kind, name, message, ERRCODE_WARNING, 0, false);
-}

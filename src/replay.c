@@ -100,6 +100,13 @@ typedef struct KeyScan
 	bool		reported;
 } KeyScan;
 
+/* without a condition all keys; since, $1, is never null */
+static const char *
+scan_condition(const KeyScan *scan)
+{
+	return scan->condition == NULL ? "$1 IS NOT NULL" : scan->condition;
+}
+
 static void
 scan_count(KeyScan *scan)
 {
@@ -112,9 +119,8 @@ scan_count(KeyScan *scan)
 		return;
 	values[0] = TimestampTzGetDatum(scan->since);
 	SPI_connect();
-	SPI_execute_with_args(lq_format("SELECT pg_catalog.count(*) FROM %s t WHERE %s AND "
-									"($1 IS NULL OR true)", scan->table,
-									scan->condition == NULL ? "true" : scan->condition),
+	SPI_execute_with_args(lq_format("SELECT pg_catalog.count(*) FROM %s t WHERE %s", scan->table,
+									scan_condition(scan)),
 						  1, types, values, NULL, scan->read_only, 0);
 	scan->total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1, &isnull));
@@ -148,10 +154,8 @@ scan_next(KeyScan *scan, int limit, int *count, MemoryContext longer)
 	values[1] = Int32GetDatum(limit);
 	values[2] = scan->last;
 	SPI_connect();
-	SPI_execute_with_args(lq_format("SELECT t.%I FROM %s t WHERE %s%s AND ($1 IS NULL OR true) "
-									"ORDER BY t.%I LIMIT $2",
-									scan->column, scan->table,
-									scan->condition == NULL ? "true" : scan->condition,
+	SPI_execute_with_args(lq_format("SELECT t.%I FROM %s t WHERE %s%s ORDER BY t.%I LIMIT $2",
+									scan->column, scan->table, scan_condition(scan),
 									scan->started ? lq_format(" AND t.%I > $3", scan->column) : "",
 									scan->column),
 						  scan->started ? 3 : 2, types, values, NULL, scan->read_only, 0);
