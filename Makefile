@@ -2,6 +2,7 @@
 #
 #	make test			everything, from a bare machine: see scripts/test.sh
 #	make demo			a sample CRM and the main job: see scripts/demo.sh
+#	make bench			what things cost: see scripts/bench.sh
 #
 #	make && sudo make install	against the server of $(PG_CONFIG)
 #	make installcheck		SQL, isolation and TAP tests against a running one
@@ -48,13 +49,16 @@ PROVE_TESTS ?= test/t/*.pl
 
 # Layers beyond PGXS: each is a script that uses the server that PGHOST and
 # PGPORT name, and prints "ok" or "not ok" lines.
-.PHONY: test demo test-regress test-isolation test-tap test-laws test-real
+.PHONY: test demo bench test-regress test-isolation test-tap test-laws test-real
 
 test:
 	@$(top)/scripts/test.sh
 
 demo:
 	@$(top)/scripts/demo.sh
+
+bench:
+	@$(top)/scripts/bench.sh
 
 test-regress:
 	$(MAKE) installcheck ISOLATION= TAP_TESTS=
@@ -69,8 +73,8 @@ test-laws test-real: test-%:
 	@if test -x $(top)/test/$*/run; then $(top)/test/$*/run; \
 	else echo "1..0 # SKIP there is no test/$*/run"; fi
 
-# "make test" and "make demo" must work where there is no pg_config yet
-ifneq ($(filter-out test demo,$(or $(MAKECMDGOALS),all)),)
+# "make test", "make demo" and "make bench" must work where there is no pg_config yet
+ifneq ($(filter-out test demo bench,$(or $(MAKECMDGOALS),all)),)
 .DEFAULT_GOAL := all
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -1,4 +1,4 @@
-# scripts/lib.sh: what "make test" and "make demo" share.  Sourced, not run.
+# scripts/lib.sh: what "make test", "make demo" and "make bench" share.  Sourced, not run.
 #
 # From a bare Debian or Ubuntu to a throw-away server with the extension in it:
 #

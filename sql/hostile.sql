@@ -58,6 +58,10 @@ ALTER TABLE leads OWNER TO regress_hostile_owner;
 ALTER TABLE leads_qualification OWNER TO regress_hostile_owner;
 ALTER TABLE leads_stage_history OWNER TO regress_hostile_owner;
 ALTER TABLE leads_attributes OWNER TO regress_hostile_owner;
+-- the new owner may not write one of the side tables: inserts go on
+INSERT INTO activities VALUES (8, 2, 'demo', '2026-02-03');
+SELECT kind, name, message FROM lead_qualify.problem WHERE pipeline = 'h';
+ALTER TABLE leads_answers OWNER TO regress_hostile_owner;
 ALTER TABLE activities OWNER TO regress_hostile_other;
 INSERT INTO activities VALUES (5, 2, 'demo', '2026-02-03');
 SELECT kind, name, message FROM lead_qualify.problem WHERE pipeline = 'h';

@@ -348,6 +348,358 @@ AS 'MODULE_PATHNAME', 'lead_score_dimensions'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION lead_qualify.dimensions(lead_qualify.lead_score) IS 'names of the dimensions of the score';
 
+-- ---------------------------------------------------------------------
+-- assessment: answers to qualification questions
+-- ---------------------------------------------------------------------
+
+CREATE TYPE lead_qualify.assessment;
+
+CREATE FUNCTION lead_qualify.assessment_in(pg_catalog.cstring)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_in'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_in(pg_catalog.cstring) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.assessment_out(lead_qualify.assessment)
+RETURNS pg_catalog.cstring
+AS 'MODULE_PATHNAME', 'assessment_out'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_out(lead_qualify.assessment) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.assessment_recv(pg_catalog.internal)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_recv'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_recv(pg_catalog.internal) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.assessment_send(lead_qualify.assessment)
+RETURNS pg_catalog.bytea
+AS 'MODULE_PATHNAME', 'assessment_send'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_send(lead_qualify.assessment) IS 'I/O';
+
+CREATE TYPE lead_qualify.assessment (
+    INPUT = lead_qualify.assessment_in,
+    OUTPUT = lead_qualify.assessment_out,
+    RECEIVE = lead_qualify.assessment_recv,
+    SEND = lead_qualify.assessment_send,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = extended
+);
+COMMENT ON TYPE lead_qualify.assessment IS 'answers to qualification questions: for each criterion no, weak, partial or yes; what is not in it is unknown. Written like budget=yes, authority=partial';
+
+CREATE FUNCTION lead_qualify.assessment_lt(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_lt'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_lt(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of < operator';
+
+CREATE FUNCTION lead_qualify.assessment_le(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_le'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_le(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of <= operator';
+
+CREATE FUNCTION lead_qualify.assessment_eq(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_eq'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_eq(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of = operator';
+
+CREATE FUNCTION lead_qualify.assessment_ne(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_ne'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_ne(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of <> operator';
+
+CREATE FUNCTION lead_qualify.assessment_ge(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_ge'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_ge(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of >= operator';
+
+CREATE FUNCTION lead_qualify.assessment_gt(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_gt'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_gt(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of > operator';
+
+CREATE FUNCTION lead_qualify.assessment_cmp(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.int4
+AS 'MODULE_PATHNAME', 'assessment_cmp'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_cmp(lead_qualify.assessment, lead_qualify.assessment) IS 'less-equal-greater';
+
+CREATE FUNCTION lead_qualify.assessment_hash(lead_qualify.assessment)
+RETURNS pg_catalog.int4
+AS 'MODULE_PATHNAME', 'assessment_hash'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_hash(lead_qualify.assessment) IS 'hash';
+
+CREATE FUNCTION lead_qualify.assessment_hash_extended(lead_qualify.assessment, pg_catalog.int8)
+RETURNS pg_catalog.int8
+AS 'MODULE_PATHNAME', 'assessment_hash_extended'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_hash_extended(lead_qualify.assessment, pg_catalog.int8) IS 'hash';
+
+CREATE FUNCTION lead_qualify.assessment_level(lead_qualify.assessment, pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'assessment_level'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_level(lead_qualify.assessment, pg_catalog.text) IS 'implementation of -> operator';
+
+CREATE FUNCTION lead_qualify.assessment_concat(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_concat'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_concat(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of || operator';
+
+CREATE FUNCTION lead_qualify.assessment_remove(lead_qualify.assessment, pg_catalog.text)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_remove'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_remove(lead_qualify.assessment, pg_catalog.text) IS 'implementation of - operator';
+
+CREATE FUNCTION lead_qualify.assessment_contains(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_contains'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_contains(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of @> operator';
+
+CREATE FUNCTION lead_qualify.assessment_contained(lead_qualify.assessment, lead_qualify.assessment)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_contained'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_contained(lead_qualify.assessment, lead_qualify.assessment) IS 'implementation of <@ operator';
+
+CREATE OPERATOR lead_qualify.= (
+    FUNCTION = lead_qualify.assessment_eq,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.=),
+    NEGATOR = OPERATOR(lead_qualify.<>),
+    RESTRICT = pg_catalog.eqsel,
+    JOIN = pg_catalog.eqjoinsel,
+    HASHES,
+    MERGES
+);
+COMMENT ON OPERATOR lead_qualify.= (lead_qualify.assessment, lead_qualify.assessment) IS 'the same answers';
+
+CREATE OPERATOR lead_qualify.<> (
+    FUNCTION = lead_qualify.assessment_ne,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.<>),
+    NEGATOR = OPERATOR(lead_qualify.=),
+    RESTRICT = pg_catalog.neqsel,
+    JOIN = pg_catalog.neqjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<> (lead_qualify.assessment, lead_qualify.assessment) IS 'not the same answers';
+
+CREATE OPERATOR lead_qualify.< (
+    FUNCTION = lead_qualify.assessment_lt,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.>),
+    NEGATOR = OPERATOR(lead_qualify.>=),
+    RESTRICT = pg_catalog.scalarltsel,
+    JOIN = pg_catalog.scalarltjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.< (lead_qualify.assessment, lead_qualify.assessment) IS 'less than';
+
+CREATE OPERATOR lead_qualify.<= (
+    FUNCTION = lead_qualify.assessment_le,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.>=),
+    NEGATOR = OPERATOR(lead_qualify.>),
+    RESTRICT = pg_catalog.scalarlesel,
+    JOIN = pg_catalog.scalarlejoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<= (lead_qualify.assessment, lead_qualify.assessment) IS 'less than or equal';
+
+CREATE OPERATOR lead_qualify.>= (
+    FUNCTION = lead_qualify.assessment_ge,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.<=),
+    NEGATOR = OPERATOR(lead_qualify.<),
+    RESTRICT = pg_catalog.scalargesel,
+    JOIN = pg_catalog.scalargejoinsel
+);
+COMMENT ON OPERATOR lead_qualify.>= (lead_qualify.assessment, lead_qualify.assessment) IS 'greater than or equal';
+
+CREATE OPERATOR lead_qualify.> (
+    FUNCTION = lead_qualify.assessment_gt,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.<),
+    NEGATOR = OPERATOR(lead_qualify.<=),
+    RESTRICT = pg_catalog.scalargtsel,
+    JOIN = pg_catalog.scalargtjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.> (lead_qualify.assessment, lead_qualify.assessment) IS 'greater than';
+
+CREATE OPERATOR lead_qualify.-> (
+    FUNCTION = lead_qualify.assessment_level,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = pg_catalog.text
+);
+COMMENT ON OPERATOR lead_qualify.-> (lead_qualify.assessment, pg_catalog.text) IS 'level of a criterion: no, weak, partial or yes; NULL if it is unknown';
+
+CREATE OPERATOR lead_qualify.|| (
+    FUNCTION = lead_qualify.assessment_concat,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment
+);
+COMMENT ON OPERATOR lead_qualify.|| (lead_qualify.assessment, lead_qualify.assessment) IS 'answers of both; where they differ, those of the right one';
+
+CREATE OPERATOR lead_qualify.- (
+    FUNCTION = lead_qualify.assessment_remove,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = pg_catalog.text
+);
+COMMENT ON OPERATOR lead_qualify.- (lead_qualify.assessment, pg_catalog.text) IS 'without a criterion, which becomes unknown';
+
+-- as for other containers: estimated by trying the most common values
+CREATE OPERATOR lead_qualify.@> (
+    FUNCTION = lead_qualify.assessment_contains,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.<@),
+    RESTRICT = pg_catalog.matchingsel,
+    JOIN = pg_catalog.matchingjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.@> (lead_qualify.assessment, lead_qualify.assessment) IS 'has all these answers';
+
+CREATE OPERATOR lead_qualify.<@ (
+    FUNCTION = lead_qualify.assessment_contained,
+    LEFTARG = lead_qualify.assessment,
+    RIGHTARG = lead_qualify.assessment,
+    COMMUTATOR = OPERATOR(lead_qualify.@>),
+    RESTRICT = pg_catalog.matchingsel,
+    JOIN = pg_catalog.matchingjoinsel
+);
+COMMENT ON OPERATOR lead_qualify.<@ (lead_qualify.assessment, lead_qualify.assessment) IS 'all its answers are in the other';
+
+-- an order without meaning, for DISTINCT, unique indexes and merge joins: the
+-- fewer answers first, then byte by byte; equal ones have equal bytes
+CREATE OPERATOR FAMILY lead_qualify.assessment_ops USING btree;
+COMMENT ON OPERATOR FAMILY lead_qualify.assessment_ops USING btree IS 'assessments by number of answers, then bytes';
+CREATE OPERATOR CLASS lead_qualify.assessment_ops
+DEFAULT FOR TYPE lead_qualify.assessment USING btree FAMILY lead_qualify.assessment_ops AS
+    OPERATOR 1 lead_qualify.<,
+    OPERATOR 2 lead_qualify.<=,
+    OPERATOR 3 lead_qualify.=,
+    OPERATOR 4 lead_qualify.>=,
+    OPERATOR 5 lead_qualify.>,
+    FUNCTION 1 lead_qualify.assessment_cmp(lead_qualify.assessment, lead_qualify.assessment),
+    FUNCTION 4 pg_catalog.btequalimage(pg_catalog.oid);
+COMMENT ON OPERATOR CLASS lead_qualify.assessment_ops USING btree IS 'assessments by number of answers, then bytes';
+
+CREATE OPERATOR FAMILY lead_qualify.assessment_ops USING hash;
+COMMENT ON OPERATOR FAMILY lead_qualify.assessment_ops USING hash IS 'assessments by equality';
+CREATE OPERATOR CLASS lead_qualify.assessment_ops
+DEFAULT FOR TYPE lead_qualify.assessment USING hash FAMILY lead_qualify.assessment_ops AS
+    OPERATOR 1 lead_qualify.=,
+    FUNCTION 1 lead_qualify.assessment_hash(lead_qualify.assessment),
+    FUNCTION 2 lead_qualify.assessment_hash_extended(lead_qualify.assessment, pg_catalog.int8);
+COMMENT ON OPERATOR CLASS lead_qualify.assessment_ops USING hash IS 'assessments by equality';
+
+CREATE FUNCTION lead_qualify.assessment_gin_extract_value(lead_qualify.assessment, pg_catalog.internal, pg_catalog.internal)
+RETURNS pg_catalog.internal
+AS 'MODULE_PATHNAME', 'assessment_gin_extract_value'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_gin_extract_value(lead_qualify.assessment, pg_catalog.internal, pg_catalog.internal) IS 'GIN support';
+
+CREATE FUNCTION lead_qualify.assessment_gin_extract_query(lead_qualify.assessment, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal)
+RETURNS pg_catalog.internal
+AS 'MODULE_PATHNAME', 'assessment_gin_extract_query'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_gin_extract_query(lead_qualify.assessment, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal) IS 'GIN support';
+
+CREATE FUNCTION lead_qualify.assessment_gin_consistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'assessment_gin_consistent'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_gin_consistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal) IS 'GIN support';
+
+CREATE FUNCTION lead_qualify.assessment_gin_triconsistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal)
+RETURNS pg_catalog."char"
+AS 'MODULE_PATHNAME', 'assessment_gin_triconsistent'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_gin_triconsistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal) IS 'GIN support';
+
+-- a key is a level and a name as bytes: no collation, nothing to recheck
+CREATE OPERATOR FAMILY lead_qualify.assessment_ops USING gin;
+COMMENT ON OPERATOR FAMILY lead_qualify.assessment_ops USING gin IS 'answers of assessments, for @>';
+CREATE OPERATOR CLASS lead_qualify.assessment_ops
+DEFAULT FOR TYPE lead_qualify.assessment USING gin FAMILY lead_qualify.assessment_ops AS
+    OPERATOR 7 lead_qualify.@>,
+    FUNCTION 1 pg_catalog.byteacmp(pg_catalog.bytea, pg_catalog.bytea),
+    FUNCTION 2 lead_qualify.assessment_gin_extract_value(lead_qualify.assessment, pg_catalog.internal, pg_catalog.internal),
+    FUNCTION 3 lead_qualify.assessment_gin_extract_query(lead_qualify.assessment, pg_catalog.internal, pg_catalog.int2, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal),
+    FUNCTION 4 lead_qualify.assessment_gin_consistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal),
+    FUNCTION 6 lead_qualify.assessment_gin_triconsistent(pg_catalog.internal, pg_catalog.int2, lead_qualify.assessment, pg_catalog.int4, pg_catalog.internal, pg_catalog.internal, pg_catalog.internal),
+    STORAGE pg_catalog.bytea;
+COMMENT ON OPERATOR CLASS lead_qualify.assessment_ops USING gin IS 'answers of assessments, for @>';
+
+CREATE FUNCTION lead_qualify.assessment_to_jsonb(assessment lead_qualify.assessment)
+RETURNS pg_catalog.jsonb
+AS 'MODULE_PATHNAME', 'assessment_to_jsonb'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_to_jsonb(lead_qualify.assessment) IS 'assessment as a JSON object of level names';
+
+CREATE FUNCTION lead_qualify.assessment_from_jsonb(answers pg_catalog.jsonb)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_from_jsonb'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment_from_jsonb(pg_catalog.jsonb) IS 'assessment from a JSON object: levels by name or number, true is yes, false is no, null is unknown';
+
+-- Both explicit only, like the casts of other containers.  From jsonb because
+-- it fails for most values; to jsonb because levels become plain strings, and
+-- a column of type jsonb that is filled by mistake would not tell.
+CREATE CAST (lead_qualify.assessment AS pg_catalog.jsonb)
+WITH FUNCTION lead_qualify.assessment_to_jsonb(lead_qualify.assessment);
+COMMENT ON CAST (lead_qualify.assessment AS pg_catalog.jsonb) IS 'JSON object of level names';
+
+CREATE CAST (pg_catalog.jsonb AS lead_qualify.assessment)
+WITH FUNCTION lead_qualify.assessment_from_jsonb(pg_catalog.jsonb);
+COMMENT ON CAST (pg_catalog.jsonb AS lead_qualify.assessment) IS 'from a JSON object of levels';
+
+CREATE FUNCTION lead_qualify.assessment(criterion pg_catalog.text, level pg_catalog.text)
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_from_text'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment(pg_catalog.text, pg_catalog.text) IS 'assessment of one criterion';
+
+CREATE FUNCTION lead_qualify.assessment(criteria pg_catalog.text[], levels pg_catalog.text[])
+RETURNS lead_qualify.assessment
+AS 'MODULE_PATHNAME', 'assessment_from_arrays'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assessment(pg_catalog.text[], pg_catalog.text[]) IS 'assessment from criteria and their levels; a level that is NULL is unknown';
+
+CREATE FUNCTION lead_qualify.answers(assessment lead_qualify.assessment, OUT criterion pg_catalog.text, OUT level pg_catalog.text, OUT value pg_catalog.int4)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'assessment_answers'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5;
+COMMENT ON FUNCTION lead_qualify.answers(lead_qualify.assessment) IS 'answers of an assessment in the order of their names; value is the level from 0 (no) to 3 (yes)';
+
+CREATE FUNCTION lead_qualify.criterion_name(name pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'criterion_name'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.criterion_name(pg_catalog.text) IS 'name under which a criterion is kept: small letters, underscores, aliases resolved; an error if it is no name';
+
+CREATE AGGREGATE lead_qualify.assessment_merge(lead_qualify.assessment) (
+    SFUNC = lead_qualify.assessment_concat,
+    STYPE = lead_qualify.assessment,
+    COMBINEFUNC = lead_qualify.assessment_concat,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.assessment_merge(lead_qualify.assessment) IS 'answers of all; where they differ, the last one wins, so give the order: assessment_merge(a ORDER BY at)';
+
 -- ----------------------------------------------------------------
 -- Pipelines: written by attach() and its kin only
 -- ----------------------------------------------------------------
@@ -364,6 +716,7 @@ CREATE TABLE lead_qualify.pipeline (
 	time_zone text NOT NULL,
 	mode text NOT NULL DEFAULT 'live',
 	fire text NOT NULL DEFAULT 'statement',
+	framework text NOT NULL DEFAULT 'BANT',
 	version integer,
 	stage_existed boolean NOT NULL DEFAULT false,
 	attached_at timestamptz NOT NULL DEFAULT now(),
@@ -382,10 +735,11 @@ COMMENT ON COLUMN lead_qualify.pipeline.lead_key IS 'its key column';
 COMMENT ON COLUMN lead_qualify.pipeline.created_at IS 'its column with the time a lead was created; NULL if there is none';
 COMMENT ON COLUMN lead_qualify.pipeline.stage_column IS 'its column that shows the stage';
 COMMENT ON COLUMN lead_qualify.pipeline.changed_column IS 'its column with the time of the last change of stage';
-COMMENT ON COLUMN lead_qualify.pipeline.prefix IS 'the side tables are <prefix>_qualification, <prefix>_stage_history and <prefix>_attributes, in the schema of leads';
+COMMENT ON COLUMN lead_qualify.pipeline.prefix IS 'the side tables are <prefix>_qualification, <prefix>_stage_history, <prefix>_attributes and <prefix>_answers, in the schema of leads';
 COMMENT ON COLUMN lead_qualify.pipeline.time_zone IS 'time zone of calendar days, weeks and months and of times stored without a zone';
 COMMENT ON COLUMN lead_qualify.pipeline.mode IS 'live, or shadow: computed, but the leads table is not written';
 COMMENT ON COLUMN lead_qualify.pipeline.fire IS 'how the triggers fire: statement, row or deferred';
+COMMENT ON COLUMN lead_qualify.pipeline.framework IS 'framework whose missing criteria and next question the view <prefix>_scored shows; changed by alter_pipeline()';
 COMMENT ON COLUMN lead_qualify.pipeline.version IS 'newest published version';
 COMMENT ON COLUMN lead_qualify.pipeline.stage_existed IS 'true if the stage column was there before attach, so detach leaves it';
 COMMENT ON COLUMN lead_qualify.pipeline.attached_at IS 'when the pipeline was attached';
@@ -491,6 +845,7 @@ CREATE TABLE lead_qualify.rule (
 	at_least integer,
 	within interval,
 	max_points double precision,
+	answers lead_qualify.assessment,
 	enabled boolean NOT NULL DEFAULT true,
 	description text,
 	CONSTRAINT rule_pkey PRIMARY KEY (pipeline, name),
@@ -520,10 +875,11 @@ CREATE TABLE lead_qualify.rule (
 	CONSTRAINT rule_within_at_most_1000_years CHECK (within <= '1000 years'),
 	CONSTRAINT rule_max_points_positive CHECK (max_points > 0),
 	CONSTRAINT rule_max_points_finite CHECK (max_points <= 1e100),
+	CONSTRAINT rule_answers_not_empty CHECK (answers OPERATOR(lead_qualify.<>) ''),
 	CONSTRAINT rule_of_lead_has_no_activity_parts CHECK (
 		applies_to <> 'lead'
 		OR (activity_type IS NULL AND decay = 'none' AND at_most IS NULL
-			AND at_least IS NULL AND max_points IS NULL))
+			AND at_least IS NULL AND max_points IS NULL AND answers IS NULL))
 );
 COMMENT ON TABLE lead_qualify.rule IS
 'Draft: a rule gives points for an activity, or for what is known about the lead. With 0 points it is a named signal that gates can ask for.';
@@ -542,6 +898,7 @@ COMMENT ON COLUMN lead_qualify.rule.per_value IS 'SQL expression over the activi
 COMMENT ON COLUMN lead_qualify.rule.at_least IS 'scores only at the so manieth match, and again after as many new ones';
 COMMENT ON COLUMN lead_qualify.rule.within IS 'time in which the at_least matches must lie; NULL: any';
 COMMENT ON COLUMN lead_qualify.rule.max_points IS 'the sum of the rule is held between minus and plus this';
+COMMENT ON COLUMN lead_qualify.rule.answers IS 'what a matching activity answers, such as budget=yes for a form with that box ticked';
 COMMENT ON COLUMN lead_qualify.rule.enabled IS 'false: published but without effect';
 COMMENT ON COLUMN lead_qualify.rule.description IS 'what the rule is for';
 
@@ -583,6 +940,7 @@ CREATE TABLE lead_qualify.gate (
 	min_engagement double precision,
 	min_fit double precision,
 	min_grade lead_qualify.lead_grade,
+	framework text,
 	activity_type text,
 	condition text,
 	automatic boolean NOT NULL DEFAULT true,
@@ -596,6 +954,7 @@ CREATE TABLE lead_qualify.gate (
 	CONSTRAINT gate_min_total_finite CHECK (abs(min_total) <= 1e100),
 	CONSTRAINT gate_min_engagement_finite CHECK (abs(min_engagement) <= 1e100),
 	CONSTRAINT gate_min_fit_finite CHECK (abs(min_fit) <= 1e100),
+	CONSTRAINT gate_framework_not_empty CHECK (framework <> ''),
 	CONSTRAINT gate_activity_type_not_empty CHECK (activity_type <> ''),
 	CONSTRAINT gate_condition_not_empty CHECK (btrim(condition) <> '')
 );
@@ -609,6 +968,7 @@ COMMENT ON COLUMN lead_qualify.gate.min_total IS 'the total must reach this';
 COMMENT ON COLUMN lead_qualify.gate.min_engagement IS 'the score engagement must reach this';
 COMMENT ON COLUMN lead_qualify.gate.min_fit IS 'the score fit must reach this';
 COMMENT ON COLUMN lead_qualify.gate.min_grade IS 'the grade must be this or better';
+COMMENT ON COLUMN lead_qualify.gate.framework IS 'the lead''s answers must qualify for this framework, as it is when published';
 COMMENT ON COLUMN lead_qualify.gate.activity_type IS 'there must be an activity of this type';
 COMMENT ON COLUMN lead_qualify.gate.condition IS 'SQL condition over the columns of the lead, with times(), since_last() and points()';
 COMMENT ON COLUMN lead_qualify.gate.automatic IS 'false: the lead does not move by itself, a person must move it';
@@ -838,6 +1198,434 @@ CREATE TRIGGER version_changed
 COMMENT ON TRIGGER version_changed ON lead_qualify.version IS
 'sessions load versions anew';
 
+-- ---------------------------------------------------------------------
+-- Qualification frameworks: shipped rows, which users may edit
+-- ---------------------------------------------------------------------
+
+-- A row with shipped = false is a user's.  It hides the shipped row of the
+-- same key, and only such rows are dumped.
+CREATE TABLE lead_qualify.framework (
+	framework text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	position integer,
+	min_met integer,
+	min_score double precision,
+	description text,
+	CONSTRAINT framework_pkey PRIMARY KEY (framework, shipped),
+	CONSTRAINT framework_name_form CHECK (octet_length(framework) BETWEEN 1 AND 63 AND btrim(framework) = framework),
+	CONSTRAINT framework_min_met_range CHECK (min_met BETWEEN 0 AND 1000),
+	-- refuses NaN too
+	CONSTRAINT framework_min_score_range CHECK (min_score BETWEEN 0 AND 100)
+);
+COMMENT ON TABLE lead_qualify.framework IS
+'Qualification frameworks, such as BANT: which criteria a lead must meet to be qualified. A row of yours hides the shipped one of the same name.';
+COMMENT ON COLUMN lead_qualify.framework.framework IS 'name; where none is spelled exactly so, upper and lower case of ASCII letters are the same';
+COMMENT ON COLUMN lead_qualify.framework.shipped IS 'true: comes with the extension; an UPDATE of it makes a row with false';
+COMMENT ON COLUMN lead_qualify.framework.position IS 'order in which assess_all() shows them; NULL: last, by name';
+COMMENT ON COLUMN lead_qualify.framework.min_met IS 'a qualified lead meets at least so many criteria; NULL: all of them';
+COMMENT ON COLUMN lead_qualify.framework.min_score IS 'a qualified lead has at least this score, 0 to 100; NULL: any';
+COMMENT ON COLUMN lead_qualify.framework.description IS 'what the framework is for';
+
+CREATE TABLE lead_qualify.criterion (
+	framework text NOT NULL,
+	criterion text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	position integer NOT NULL,
+	weight double precision NOT NULL DEFAULT 1,
+	required boolean NOT NULL DEFAULT false,
+	met_at integer NOT NULL DEFAULT 3,
+	enabled boolean NOT NULL DEFAULT true,
+	CONSTRAINT criterion_pkey PRIMARY KEY (framework, criterion, shipped),
+	-- no foreign key: the framework may be shipped, and the criterion a user's;
+	-- nor is the position unique in the table, only among the rows in effect
+	CONSTRAINT criterion_framework_form CHECK (octet_length(framework) BETWEEN 1 AND 63 AND btrim(framework) = framework),
+	CONSTRAINT criterion_name_length CHECK (octet_length(criterion) BETWEEN 1 AND 63),
+	CONSTRAINT criterion_position_range CHECK (position BETWEEN 1 AND 1000),
+	CONSTRAINT criterion_weight_range CHECK (weight BETWEEN 0 AND 1000000),
+	CONSTRAINT criterion_met_at_range CHECK (met_at BETWEEN 1 AND 3)
+);
+COMMENT ON TABLE lead_qualify.criterion IS
+'The criteria of the qualification frameworks. A row of yours hides the shipped one of the same framework and name.';
+COMMENT ON COLUMN lead_qualify.criterion.framework IS 'framework that it belongs to, spelled as in lead_qualify.framework';
+COMMENT ON COLUMN lead_qualify.criterion.criterion IS 'name; an alias is stored as the name it stands for, so money as budget';
+COMMENT ON COLUMN lead_qualify.criterion.shipped IS 'true: comes with the extension; an UPDATE of it makes a row with false';
+COMMENT ON COLUMN lead_qualify.criterion.position IS 'order in which to ask, from 1, the main criterion; one UPDATE may let two change places';
+COMMENT ON COLUMN lead_qualify.criterion.weight IS 'share of the score, against the weights of the others';
+COMMENT ON COLUMN lead_qualify.criterion.required IS 'true: without it no lead is qualified, whatever min_met says';
+COMMENT ON COLUMN lead_qualify.criterion.met_at IS 'least level that meets it: 1 weak, 2 partial, 3 yes';
+COMMENT ON COLUMN lead_qualify.criterion.enabled IS 'false: the framework does without it';
+
+CREATE TABLE lead_qualify.question (
+	criterion text NOT NULL,
+	language text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	question text NOT NULL,
+	CONSTRAINT question_pkey PRIMARY KEY (criterion, language, shipped),
+	CONSTRAINT question_criterion_length CHECK (octet_length(criterion) BETWEEN 1 AND 63),
+	CONSTRAINT question_language_form CHECK (language ~ '^[abcdefghijklmnopqrstuvwxyz-]{2,8}$'),
+	CONSTRAINT question_not_empty CHECK (btrim(question, E' \t\r\n') <> '')
+);
+COMMENT ON TABLE lead_qualify.question IS
+'What to ask a lead about a criterion, whatever the framework. A row of yours hides the shipped one of the same criterion and language.';
+COMMENT ON COLUMN lead_qualify.question.criterion IS 'criterion that it asks about; an alias is stored as the name it stands for';
+COMMENT ON COLUMN lead_qualify.question.language IS 'language code, such as en, ru or pt-br';
+COMMENT ON COLUMN lead_qualify.question.shipped IS 'true: comes with the extension; an UPDATE of it makes a row with false';
+COMMENT ON COLUMN lead_qualify.question.question IS 'the question';
+
+-- Everybody may read them; who may write them is told by GRANT.
+GRANT SELECT ON lead_qualify.framework, lead_qualify.criterion, lead_qualify.question TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.framework', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.criterion', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.question', 'WHERE NOT shipped');
+
+INSERT INTO lead_qualify.framework (framework, shipped, position, min_met, min_score, description) VALUES
+	('BANT', true, 1, NULL, NULL, 'Can they buy, and now? Budget comes first.'),
+	('CHAMP', true, 2, NULL, NULL, 'Begins with the problem to solve, then asks who decides and what money there is.'),
+	('ANUM', true, 3, NULL, NULL, 'Begins with the person who decides; money comes last.'),
+	('GPCTBA/C&I', true, 4, NULL, NULL, 'For advisory selling: goals and plans, what stands in their way, and what success or failure would mean.'),
+	('MEDDIC', true, 5, NULL, NULL, 'For complex sales: numbers, people and the way a decision is made.'),
+	('MEDDPICC', true, 6, 0, 83, 'MEDDIC with the paper process and the competition; passes at 20 of 24 points, whichever criteria give them.'),
+	('FAINT', true, 7, NULL, NULL, 'For buyers without a budget line: funds they could use, and interest before need.'),
+	('NEAT', true, 8, NULL, NULL, 'The need and what it costs them, access to who decides, and a date that matters.'),
+	('SPICED', true, 9, NULL, NULL, 'For recurring revenue: where they are, what hurts, what solving it is worth, and by when.'),
+	('CRAKIT', true, 10, NULL, NULL, 'Who else is in the race, what is needed, who decides, what they know, and when it must be done.');
+
+-- authority counts from partial on: strong influence on the decision is enough
+INSERT INTO lead_qualify.criterion (framework, criterion, shipped, position, weight, met_at) VALUES
+	('BANT', 'budget', true, 1, 4, 3),
+	('BANT', 'authority', true, 2, 3, 2),
+	('BANT', 'need', true, 3, 2, 3),
+	('BANT', 'timing', true, 4, 1, 3),
+	('CHAMP', 'challenges', true, 1, 4, 3),
+	('CHAMP', 'authority', true, 2, 3, 2),
+	('CHAMP', 'budget', true, 3, 2, 3),
+	('CHAMP', 'priority', true, 4, 1, 3),
+	('ANUM', 'authority', true, 1, 4, 2),
+	('ANUM', 'need', true, 2, 3, 3),
+	('ANUM', 'timing', true, 3, 2, 3),
+	('ANUM', 'budget', true, 4, 1, 3),
+	('GPCTBA/C&I', 'goals', true, 1, 8, 3),
+	('GPCTBA/C&I', 'plans', true, 2, 7, 3),
+	('GPCTBA/C&I', 'challenges', true, 3, 6, 3),
+	('GPCTBA/C&I', 'timing', true, 4, 5, 3),
+	('GPCTBA/C&I', 'budget', true, 5, 4, 3),
+	('GPCTBA/C&I', 'authority', true, 6, 3, 2),
+	('GPCTBA/C&I', 'negative_consequences', true, 7, 2, 3),
+	('GPCTBA/C&I', 'positive_implications', true, 8, 1, 3),
+	('MEDDIC', 'metrics', true, 1, 1, 3),
+	('MEDDIC', 'authority', true, 2, 1, 2),
+	('MEDDIC', 'decision_criteria', true, 3, 1, 3),
+	('MEDDIC', 'decision_process', true, 4, 1, 3),
+	('MEDDIC', 'challenges', true, 5, 1, 3),
+	('MEDDIC', 'champion', true, 6, 1, 3),
+	('MEDDPICC', 'metrics', true, 1, 1, 3),
+	('MEDDPICC', 'authority', true, 2, 1, 2),
+	('MEDDPICC', 'decision_criteria', true, 3, 1, 3),
+	('MEDDPICC', 'decision_process', true, 4, 1, 3),
+	('MEDDPICC', 'paper_process', true, 5, 1, 3),
+	('MEDDPICC', 'challenges', true, 6, 1, 3),
+	('MEDDPICC', 'champion', true, 7, 1, 3),
+	('MEDDPICC', 'competition', true, 8, 1, 3),
+	('FAINT', 'budget', true, 1, 1, 3),
+	('FAINT', 'authority', true, 2, 1, 2),
+	('FAINT', 'interest', true, 3, 1, 3),
+	('FAINT', 'need', true, 4, 1, 3),
+	('FAINT', 'timing', true, 5, 1, 3),
+	('NEAT', 'need', true, 1, 1, 3),
+	('NEAT', 'budget', true, 2, 1, 3),
+	('NEAT', 'authority', true, 3, 1, 2),
+	('NEAT', 'timing', true, 4, 1, 3),
+	('SPICED', 'situation', true, 1, 1, 3),
+	('SPICED', 'challenges', true, 2, 1, 3),
+	('SPICED', 'impact', true, 3, 1, 3),
+	('SPICED', 'timing', true, 4, 1, 3),
+	('SPICED', 'authority', true, 5, 1, 2),
+	('CRAKIT', 'competition', true, 1, 1, 3),
+	('CRAKIT', 'need', true, 2, 1, 3),
+	('CRAKIT', 'authority', true, 3, 1, 2),
+	('CRAKIT', 'knowledge', true, 4, 1, 3),
+	('CRAKIT', 'challenges', true, 5, 1, 3),
+	('CRAKIT', 'timing', true, 6, 1, 3);
+
+-- one question a criterion, as a salesperson of that language asks it
+INSERT INTO lead_qualify.question (criterion, language, shipped, question) VALUES
+	('budget',                'en', true, 'Has money already been set aside for this, or would it have to compete with other spending?'),
+	('authority',             'en', true, 'Who makes the final decision on this, and who else has to agree to it?'),
+	('need',                  'en', true, 'What do you need to be able to do that you can''t do today?'),
+	('timing',                'en', true, 'By when does this have to be working, and what makes that date important?'),
+	('challenges',            'en', true, 'What is getting in your way most at the moment, and what have you tried so far?'),
+	('priority',              'en', true, 'Compared with your other projects, how high up the list is this one?'),
+	('goals',                 'en', true, 'What results does your team have to deliver this year?'),
+	('plans',                 'en', true, 'How do you plan to reach that goal, and which steps have you already taken?'),
+	('negative_consequences', 'en', true, 'If nothing changes, what will that mean for you a year from now?'),
+	('positive_implications', 'en', true, 'If you reach this goal, what does it make possible for you next?'),
+	('metrics',               'en', true, 'How will you measure success, and what are those figures today?'),
+	('decision_criteria',     'en', true, 'What will you judge the options by, and what counts most?'),
+	('decision_process',      'en', true, 'Which steps lead from here to a decision, and who is involved in each one?'),
+	('paper_process',         'en', true, 'Once you have decided, what do legal and procurement need before a contract can be signed?'),
+	('champion',              'en', true, 'Who in the company most wants this to happen, and will they make the case for it when we are not in the room?'),
+	('competition',           'en', true, 'What else are you considering, including doing it yourselves or leaving things as they are?'),
+	('interest',              'en', true, 'What made you start looking into this, and why now?'),
+	('situation',             'en', true, 'How do you handle this today, and what people and tools does it take?'),
+	('impact',                'en', true, 'When this is solved, what changes for the business in money, time or risk?'),
+	('knowledge',             'en', true, 'What do you already know about us and about solutions of this kind?');
+
+-- A database of another encoding cannot hold these; its users write their own.
+DO $questions$
+BEGIN
+	IF pg_catalog.getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') THEN
+		RETURN;
+	END IF;
+	INSERT INTO lead_qualify.question (criterion, language, shipped, question) VALUES
+		('budget',                'ru', true, 'Заложены ли в бюджет деньги на эту задачу, а если нет — готовы ли Вы выделить их в первую очередь?'),
+		('budget',                'da', true, 'Har I sat penge af til at løse problemet, og hvor højt ligger det, når budgettet skal fordeles?'),
+		('budget',                'bg', true, 'Предвидени ли са средства за решаването на този проблем и какво място заема той при разпределянето на бюджета?'),
+		('budget',                'pl', true, 'Czy na ten cel są już zabezpieczone środki i na ile jest on priorytetem przy podziale budżetu?'),
+		('authority',             'ru', true, 'Кто у Вас принимает окончательное решение и с кем его нужно согласовать?'),
+		('authority',             'da', true, 'Hvem har det sidste ord hos jer, og hvem skal ellers tages med på råd?'),
+		('authority',             'bg', true, 'Кой при Вас взема окончателното решение и с кого трябва да го съгласува?'),
+		('authority',             'pl', true, 'Kto u Państwa podejmuje ostateczną decyzję i czyja zgoda jest jeszcze potrzebna?'),
+		('need',                  'ru', true, 'Какую задачу Вам нужно решить и чего для этого сейчас не хватает?'),
+		('need',                  'da', true, 'Hvad har I brug for, som jeres nuværende løsning ikke giver jer?'),
+		('need',                  'bg', true, 'От какво точно имате нужда и какво Ви липсва в сегашното решение?'),
+		('need',                  'pl', true, 'Czego dokładnie Państwo potrzebują i dlaczego obecne rozwiązanie nie wystarcza?'),
+		('timing',                'ru', true, 'К какому сроку решение должно заработать и с чем связан этот срок?'),
+		('timing',                'da', true, 'Hvornår skal løsningen være på plads, og hvad gør netop det tidspunkt vigtigt?'),
+		('timing',                'bg', true, 'До коя дата трябва да е внедрено решението и какво налага точно този срок?'),
+		('timing',                'pl', true, 'Na kiedy rozwiązanie ma być gotowe i z czego wynika ten termin?'),
+		('challenges',            'ru', true, 'Что сейчас мешает Вам больше всего и как Вы уже пробовали с этим справиться?'),
+		('challenges',            'da', true, 'Hvad volder jer flest problemer i dag, og hvad har I allerede prøvet at gøre ved det?'),
+		('challenges',            'bg', true, 'С какви трудности се сблъсквате най-често и какво сте опитали досега, за да ги преодолеете?'),
+		('challenges',            'pl', true, 'Co sprawia Państwu dziś najwięcej kłopotu i jak próbowali Państwo dotychczas temu zaradzić?'),
+		('priority',              'ru', true, 'Какое место эта задача занимает среди других Ваших проектов и что может отодвинуть её на второй план?'),
+		('priority',              'da', true, 'Hvor højt står opgaven på jeres liste i forhold til de andre projekter, I har i gang?'),
+		('priority',              'bg', true, 'На кое място поставяте тази задача сред останалите си проекти и кои са преди нея?'),
+		('priority',              'pl', true, 'Jak ważny jest ten projekt na tle innych, które teraz Państwo prowadzą?'),
+		('goals',                 'ru', true, 'Какого результата ждут в этом году от Вас и Вашей команды?'),
+		('goals',                 'da', true, 'Hvilke mål skal I nå i år, og hvilket af dem betyder mest?'),
+		('goals',                 'bg', true, 'Какви цели сте си поставили за тази година и коя от тях е най-важна?'),
+		('goals',                 'pl', true, 'Jakie cele stoją w tym roku przed Państwa zespołem i który z nich jest najważniejszy?'),
+		('plans',                 'ru', true, 'Как Вы планируете прийти к этой цели и за что уже взялись?'),
+		('plans',                 'da', true, 'Hvordan har I tænkt jer at nå målet, og hvad er I allerede gået i gang med?'),
+		('plans',                 'bg', true, 'Как смятате да постигнете тази цел и какво вече сте предприели?'),
+		('plans',                 'pl', true, 'Jak zamierzają Państwo osiągnąć ten cel i co już udało się zrobić?'),
+		('negative_consequences', 'ru', true, 'Чем это обернётся для компании, если оставить всё как есть?'),
+		('negative_consequences', 'da', true, 'Hvilke følger får det for jer, hvis alt fortsætter som hidtil?'),
+		('negative_consequences', 'bg', true, 'Какви ще са последиците за Вас, ако всичко си остане както досега?'),
+		('negative_consequences', 'pl', true, 'Co to będzie oznaczało dla Państwa firmy, jeśli wszystko zostanie po staremu?'),
+		('positive_implications', 'ru', true, 'Какие возможности откроются перед компанией, если всё получится?'),
+		('positive_implications', 'da', true, 'Hvilke nye muligheder giver det jer, hvis I kommer i mål?'),
+		('positive_implications', 'bg', true, 'Какви нови възможности ще се открият пред Вас, ако успеете?'),
+		('positive_implications', 'pl', true, 'Jakie nowe możliwości otworzą się przed Państwem, jeśli ten cel uda się osiągnąć?'),
+		('metrics',               'ru', true, 'По каким показателям Вы поймёте, что всё удалось, и каковы они сегодня?'),
+		('metrics',               'da', true, 'Hvilke tal skal vise, om det er lykkedes, og hvordan ser de ud i dag?'),
+		('metrics',               'bg', true, 'По какви показатели ще измервате успеха и какви са стойностите им днес?'),
+		('metrics',               'pl', true, 'Jakie wskaźniki pokażą, że się udało, i ile wynoszą dziś?'),
+		('decision_criteria',     'ru', true, 'По каким критериям Вы будете выбирать решение и какой из них главный?'),
+		('decision_criteria',     'da', true, 'Hvad lægger I vægt på, når I skal vælge, og hvad vejer tungest?'),
+		('decision_criteria',     'bg', true, 'По какви критерии ще избирате и кой от тях е решаващ?'),
+		('decision_criteria',     'pl', true, 'Czym będą się Państwo kierować przy wyborze i co ostatecznie o nim przesądzi?'),
+		('decision_process',      'ru', true, 'Как у Вас принимаются такие решения: какие этапы нужно пройти и кто участвует в каждом из них?'),
+		('decision_process',      'da', true, 'Hvordan plejer I at træffe den slags beslutninger, fra første møde til endeligt ja?'),
+		('decision_process',      'bg', true, 'През какви етапи минава при Вас вземането на такова решение и кой участва във всеки от тях?'),
+		('decision_process',      'pl', true, 'Jak krok po kroku zapada u Państwa taka decyzja i kto bierze w tym udział?'),
+		('paper_process',         'ru', true, 'Как у Вас согласуют договор: что проверяют юристы, что нужно отделу закупок и сколько времени на это уходит?'),
+		('paper_process',         'da', true, 'Hvad skal jeres jurister og indkøbsafdeling have på plads, før kontrakten kan underskrives, og hvor lang tid plejer det at tage?'),
+		('paper_process',         'bg', true, 'Какви съгласувания с юристите и с отдел „Доставки“ са нужни преди подписването на договора и колко време отнемат?'),
+		('paper_process',         'pl', true, 'Jakie formalności trzeba załatwić w dziale prawnym i w dziale zakupów, zanim podpiszą Państwo umowę, i ile to zwykle trwa?'),
+		('champion',              'ru', true, 'Кто внутри компании больше всех заинтересован в этом проекте и готов отстаивать его перед руководством?'),
+		('champion',              'da', true, 'Hvem hos jer brænder mest for projektet og er klar til at kæmpe for det over for ledelsen?'),
+		('champion',              'bg', true, 'Кой във фирмата най-силно подкрепя проекта и е готов да го отстоява пред ръководството?'),
+		('champion',              'pl', true, 'Komu w firmie najbardziej zależy na tym projekcie i kto będzie przekonywał do niego zarząd?'),
+		('competition',           'ru', true, 'Какие ещё варианты Вы рассматриваете, в том числе обойтись своими силами или ничего не менять?'),
+		('competition',           'da', true, 'Hvilke andre muligheder har I oppe at vende, og er en af dem at lade alt blive ved det gamle?'),
+		('competition',           'bg', true, 'Какви други варианти обмисляте, включително да се справите сами или да не променяте нищо?'),
+		('competition',           'pl', true, 'Jakie inne możliwości biorą Państwo pod uwagę, łącznie z pozostawieniem wszystkiego bez zmian?'),
+		('interest',              'ru', true, 'Что побудило Вас заняться этим вопросом именно сейчас?'),
+		('interest',              'da', true, 'Hvad fik jer til at se nærmere på det her, og hvorfor lige nu?'),
+		('interest',              'bg', true, 'Какво Ви подтикна да потърсите решение точно сега?'),
+		('interest',              'pl', true, 'Co sprawiło, że zainteresowali się Państwo tym tematem właśnie teraz?'),
+		('situation',             'ru', true, 'Как у Вас сейчас устроена эта работа: кто ею занимается и какими инструментами пользуется?'),
+		('situation',             'da', true, 'Hvordan løser I opgaven i dag, hvem er med, og hvilke værktøjer bruger I?'),
+		('situation',             'bg', true, 'Как е организирана тази работа при Вас днес: кой я върши и с какви инструменти?'),
+		('situation',             'pl', true, 'Jak to dziś u Państwa wygląda: kto się tym zajmuje i z jakich narzędzi korzysta?'),
+		('impact',                'ru', true, 'Что изменится для бизнеса, когда эта проблема будет решена, и сколько это в деньгах?'),
+		('impact',                'da', true, 'Hvad vil det betyde for forretningen i kroner og øre, at problemet bliver løst?'),
+		('impact',                'bg', true, 'Какво ще се промени за бизнеса, когато проблемът бъде решен, и как ще се отрази това на приходите и разходите?'),
+		('impact',                'pl', true, 'Co zmieni się w firmie, kiedy problem zostanie rozwiązany, i jak przełoży się to na wyniki?'),
+		('knowledge',             'ru', true, 'Что Вы уже знаете о нас и нашем решении, а что хотели бы уточнить?'),
+		('knowledge',             'da', true, 'Hvad kender I til os og vores løsning i forvejen?'),
+		('knowledge',             'bg', true, 'Какво вече знаете за нас и за този вид решения?'),
+		('knowledge',             'pl', true, 'Co już Państwo wiedzą o naszej firmie i naszym rozwiązaniu?');
+END;
+$questions$;
+
+-- From here on shipped rows cannot be written.  An upgrade script, which
+-- replaces them, says SET LOCAL session_replication_role = replica first, so
+-- that no trigger fires, and leaves rows with shipped = false alone.  Back at
+-- origin it says DELETE FROM each of the tables WHERE false, which tells
+-- other sessions to load them anew.
+CREATE FUNCTION lead_qualify.framework_edit()
+RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_framework_edit';
+COMMENT ON FUNCTION lead_qualify.framework_edit() IS
+'trigger: checks rows of frameworks, and turns the edit of a shipped row into a row of the user that hides it';
+REVOKE EXECUTE ON FUNCTION lead_qualify.framework_edit() FROM PUBLIC;
+
+CREATE TRIGGER framework_edit
+	BEFORE INSERT OR UPDATE OR DELETE ON lead_qualify.framework
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER framework_edit ON lead_qualify.framework IS
+'checks the row; an edit of a shipped row becomes a row of the user';
+CREATE TRIGGER framework_edited
+	AFTER UPDATE ON lead_qualify.framework
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER framework_edited ON lead_qualify.framework IS
+'puts back a shipped row that was edited';
+CREATE TRIGGER framework_truncate
+	BEFORE TRUNCATE ON lead_qualify.framework
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER framework_truncate ON lead_qualify.framework IS
+'shipped rows are not the user''s to remove';
+CREATE TRIGGER framework_changed
+	AFTER INSERT OR UPDATE OR DELETE ON lead_qualify.framework
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER framework_changed ON lead_qualify.framework IS
+'sessions load the frameworks anew';
+CREATE TRIGGER criterion_edit
+	BEFORE INSERT OR UPDATE OR DELETE ON lead_qualify.criterion
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER criterion_edit ON lead_qualify.criterion IS
+'checks the row; an edit of a shipped row becomes a row of the user';
+CREATE TRIGGER criterion_edited
+	AFTER INSERT OR UPDATE OR DELETE ON lead_qualify.criterion
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER criterion_edited ON lead_qualify.criterion IS
+'puts back a shipped row that was edited; no two criteria at one position';
+CREATE TRIGGER criterion_truncate
+	BEFORE TRUNCATE ON lead_qualify.criterion
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER criterion_truncate ON lead_qualify.criterion IS
+'shipped rows are not the user''s to remove';
+CREATE TRIGGER criterion_changed
+	AFTER INSERT OR UPDATE OR DELETE ON lead_qualify.criterion
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER criterion_changed ON lead_qualify.criterion IS
+'sessions load the frameworks anew';
+CREATE TRIGGER question_edit
+	BEFORE INSERT OR UPDATE OR DELETE ON lead_qualify.question
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER question_edit ON lead_qualify.question IS
+'checks the row; an edit of a shipped row becomes a row of the user';
+CREATE TRIGGER question_edited
+	AFTER UPDATE ON lead_qualify.question
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER question_edited ON lead_qualify.question IS
+'puts back a shipped row that was edited';
+CREATE TRIGGER question_truncate
+	BEFORE TRUNCATE ON lead_qualify.question
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.framework_edit();
+COMMENT ON TRIGGER question_truncate ON lead_qualify.question IS
+'shipped rows are not the user''s to remove';
+CREATE TRIGGER question_changed
+	AFTER INSERT OR UPDATE OR DELETE ON lead_qualify.question
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER question_changed ON lead_qualify.question IS
+'sessions load the frameworks anew';
+
+-- ---------------------------------------------------------------------
+-- Frameworks as views of an assessment
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.assess(
+    assessment lead_qualify.assessment,
+    framework pg_catalog.text,
+    OUT framework pg_catalog.text,
+    OUT qualified pg_catalog.bool,
+    OUT score pg_catalog.float8,
+    OUT score_max pg_catalog.float8,
+    OUT coverage pg_catalog.float8,
+    OUT met pg_catalog.text[],
+    OUT unmet pg_catalog.text[],
+    OUT unknown pg_catalog.text[],
+    OUT next_criterion pg_catalog.text,
+    OUT next_question pg_catalog.text
+)
+RETURNS record
+AS 'MODULE_PATHNAME', 'lq_assess'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.assess(lead_qualify.assessment, pg_catalog.text)
+    IS 'what the answers mean to a framework: is the lead qualified, its score now and at best, and what to ask next';
+
+CREATE FUNCTION lead_qualify.assess_all(assessment lead_qualify.assessment)
+RETURNS TABLE (
+    framework pg_catalog.text,
+    qualified pg_catalog.bool,
+    score pg_catalog.float8,
+    score_max pg_catalog.float8,
+    coverage pg_catalog.float8,
+    met pg_catalog.text[],
+    unmet pg_catalog.text[],
+    unknown pg_catalog.text[],
+    next_criterion pg_catalog.text,
+    next_question pg_catalog.text
+)
+AS 'MODULE_PATHNAME', 'lq_assess_all'
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+ROWS 10;
+COMMENT ON FUNCTION lead_qualify.assess_all(lead_qualify.assessment)
+    IS 'what the answers mean to every framework, in the order of the frameworks; unfinished frameworks are left out';
+
+CREATE FUNCTION lead_qualify.is_qualified(
+    assessment lead_qualify.assessment,
+    framework pg_catalog.text
+)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'lq_is_qualified'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.is_qualified(lead_qualify.assessment, pg_catalog.text)
+    IS 'do the answers qualify by this framework?';
+
+CREATE FUNCTION lead_qualify.framework_score(
+    assessment lead_qualify.assessment,
+    framework pg_catalog.text
+)
+RETURNS pg_catalog.float8
+AS 'MODULE_PATHNAME', 'lq_framework_score'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.framework_score(lead_qualify.assessment, pg_catalog.text)
+    IS 'score of the answers by this framework, 0 to 100; what is unknown gives nothing';
+
+CREATE FUNCTION lead_qualify.next_question(
+    assessment lead_qualify.assessment,
+    framework pg_catalog.text,
+    language pg_catalog.text DEFAULT 'en'
+)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'lq_next_question'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.next_question(lead_qualify.assessment, pg_catalog.text, pg_catalog.text)
+    IS 'question about the first unknown criterion of the framework; NULL when all are answered';
+
+CREATE FUNCTION lead_qualify.missing_criteria(
+    assessment lead_qualify.assessment,
+    framework pg_catalog.text
+)
+RETURNS pg_catalog.text[]
+AS 'MODULE_PATHNAME', 'lq_missing_criteria'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.missing_criteria(lead_qualify.assessment, pg_catalog.text)
+    IS 'criteria of the framework that are unmet or unknown, in its order';
+
+CREATE FUNCTION lead_qualify.framework_definition(framework pg_catalog.text)
+RETURNS pg_catalog.jsonb
+AS 'MODULE_PATHNAME', 'lq_framework_definition'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.framework_definition(pg_catalog.text)
+    IS 'the framework as it is now, edits included: what publish() freezes';
+
 -- ----------------------------------------------------------------
 -- What conditions may call
 -- ----------------------------------------------------------------
@@ -879,6 +1667,19 @@ COMMENT ON FUNCTION lead_qualify.in_list(pg_catalog.text, pg_catalog.text)
 -- The draft as one value, and back
 -- ----------------------------------------------------------------
 
+-- Frameworks belong to no pipeline; those that its gates name are frozen with it.
+CREATE FUNCTION lead_qualify.draft_frameworks(pipeline text)
+RETURNS TABLE (definition jsonb)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT lead_qualify.framework_definition(n.framework)
+	FROM (SELECT DISTINCT g.framework
+		  FROM lead_qualify.gate g
+		  WHERE g.pipeline = draft_frameworks.pipeline AND g.enabled AND g.framework IS NOT NULL) n;
+END;
+COMMENT ON FUNCTION lead_qualify.draft_frameworks(text) IS
+'The frameworks that the gates of a draft name, as they are now';
+
 -- The settings decide how intervals and floats are written: the same draft
 -- must give the same JSON in every session.
 CREATE FUNCTION lead_qualify.draft_config(pipeline text)
@@ -905,6 +1706,14 @@ BEGIN ATOMIC
 									  ORDER BY t.stage COLLATE "C", t.name COLLATE "C"), '[]')
 			FROM lead_qualify.gate t
 			WHERE t.pipeline = draft_config.pipeline),
+		'frameworks', (
+			SELECT coalesce(jsonb_agg(f.definition - 'criteria' ORDER BY f.definition ->> 'framework' COLLATE "C"), '[]')
+			FROM lead_qualify.draft_frameworks(draft_config.pipeline) f),
+		'criteria', (
+			SELECT coalesce(jsonb_agg(c.criterion || jsonb_build_object('framework', f.definition -> 'framework')
+									  ORDER BY f.definition ->> 'framework' COLLATE "C", c.criterion -> 'position'), '[]')
+			FROM lead_qualify.draft_frameworks(draft_config.pipeline) f,
+				jsonb_array_elements(f.definition -> 'criteria') AS c (criterion)),
 		'exclusions', (
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.name COLLATE "C"), '[]')
 			FROM lead_qualify.exclusion t
@@ -980,6 +1789,8 @@ BEGIN ATOMIC
 				 ('rule', 'rules', ARRAY['name']),
 				 ('stage', 'stages', ARRAY['stage']),
 				 ('gate', 'gates', ARRAY['stage', 'name']),
+				 ('framework', 'frameworks', ARRAY['framework']),
+				 ('criterion', 'criteria', ARRAY['framework', 'criterion']),
 				 ('exclusion', 'exclusions', ARRAY['name']),
 				 ('list', 'lists', ARRAY['list', 'value']),
 				 ('band', 'bands', ARRAY['dimension', 'label'])) AS k (object, member, keys),
@@ -1063,7 +1874,8 @@ BEGIN
 	)
 	SELECT s.object, array_to_string(s.keys, '/'), s.change, s.draft, s.live
 	FROM shown s
-	ORDER BY array_position(ARRAY['dimension', 'rule', 'stage', 'gate', 'exclusion', 'list', 'band'], s.object),
+	ORDER BY array_position(ARRAY['dimension', 'rule', 'stage', 'gate', 'framework', 'criterion',
+								  'exclusion', 'list', 'band'], s.object),
 		s.keys COLLATE "C", s.attnum;
 END;
 $function$;
@@ -1232,20 +2044,22 @@ BEGIN
 		lead_qualify.known_condition(leads, email),
 		lead_qualify.known_condition(leads, industry)), '');
 
-	INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, min_engagement, min_fit, activity_type, condition, enabled)
+	INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, min_engagement, min_fit, framework,
+		activity_type, condition, enabled)
 	VALUES (template_b2b.pipeline, 'mql', 'score', ARRAY['lead', 'recycled'], 25,
-		 CASE WHEN best_fit < 10 THEN best_fit WHEN best_fit >= 10 THEN 10 END, NULL, NULL, true),
-		(template_b2b.pipeline, 'mql', 'document', ARRAY['lead', 'recycled'], NULL, NULL, NULL,
+		 CASE WHEN best_fit < 10 THEN best_fit WHEN best_fit >= 10 THEN 10 END, NULL, NULL, NULL, true),
+		(template_b2b.pipeline, 'mql', 'document', ARRAY['lead', 'recycled'], NULL, NULL, NULL, NULL,
 		 concat_ws(' AND ',
 			'(times(''whitepaper_download'') > 0 OR times(''ebook_download'') > 0'
 			' OR times(''guide_download'') > 0 OR times(''webinar_signup'') > 0)', known),
 		 company IS NOT NULL AND email IS NOT NULL AND industry IS NOT NULL),
-		(template_b2b.pipeline, 'sal', 'contact', NULL, NULL, NULL, 'contact_sales', NULL, true),
+		(template_b2b.pipeline, 'sal', 'contact', NULL, NULL, NULL, NULL, 'contact_sales', NULL, true),
+		(template_b2b.pipeline, 'sql', 'bant', ARRAY['mql', 'sal', 'hold'], NULL, NULL, 'BANT', NULL, NULL, true),
 		(template_b2b.pipeline, 'sql', 'request', NULL, NULL,
-		 CASE WHEN best_fit < 15 THEN best_fit WHEN best_fit >= 15 THEN 15 END, NULL,
+		 CASE WHEN best_fit < 15 THEN best_fit WHEN best_fit >= 15 THEN 15 END, NULL, NULL,
 		 'times(''demo_request'') > 0 OR times(''quote_request'') > 0 OR times(''consultation_signup'') > 0'
 		 ' OR times(''campaign_reply'') > 0 OR times(''payment_question'') > 0', true),
-		(template_b2b.pipeline, 'sql', 'score', NULL, 60, NULL, NULL, NULL, false);
+		(template_b2b.pipeline, 'sql', 'score', NULL, 60, NULL, NULL, NULL, NULL, false);
 
 	IF best_fit IS NULL THEN
 		left_out := left_out || 'thresholds of fit in gates mql/score and sql/request (no fit rule)'::text;
@@ -1410,6 +2224,39 @@ AS 'MODULE_PATHNAME', 'lq_stage_position';
 COMMENT ON FUNCTION lead_qualify.stage_position(text, text) IS
 	'position of a stage, by the version now in force';
 
+CREATE FUNCTION lead_qualify.pipeline_framework(pipeline text)
+RETURNS text
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'lq_pipeline_framework';
+COMMENT ON FUNCTION lead_qualify.pipeline_framework(text) IS
+	'framework whose criteria the views of a pipeline show; NULL if it is unknown or of no use';
+
+CREATE FUNCTION lead_qualify.alter_pipeline(pipeline text, framework text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_alter_pipeline';
+COMMENT ON FUNCTION lead_qualify.alter_pipeline(text, text) IS
+'Changes what is not part of a published version: the framework whose missing criteria and next question the views show';
+
+-- ----------------------------------------------------------------
+-- Answers.  Who may insert into <leads>_answers may call these.
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.answer(pipeline text, lead anycompatible, assessment lead_qualify.assessment,
+	answered_at timestamptz DEFAULT now(), note text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_answer';
+COMMENT ON FUNCTION lead_qualify.answer(text, anycompatible, lead_qualify.assessment, timestamptz, text) IS
+'Records what a lead has answered as one event: a row of <leads>_answers';
+
+CREATE FUNCTION lead_qualify.withdraw(pipeline text, lead anycompatible, criterion text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_withdraw';
+COMMENT ON FUNCTION lead_qualify.withdraw(text, anycompatible, text) IS
+'Takes an answer back: from now on nothing is known of the criterion';
+
 CREATE FUNCTION lead_qualify.activity_changed()
 RETURNS trigger
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -1476,6 +2323,148 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'lq_version';
 COMMENT ON FUNCTION lead_qualify.lead_qualify_version() IS
 'The version of the loaded library';
+
+-- ----------------------------------------------------------------
+-- Reports
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.wilson_interval(successes bigint, trials bigint, confidence float8 DEFAULT 0.95,
+	OUT low float8, OUT high float8)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_wilson_interval';
+COMMENT ON FUNCTION lead_qualify.wilson_interval(bigint, bigint, float8) IS
+'Wilson score interval of the rate successes / trials; NULL without trials';
+
+CREATE FUNCTION lead_qualify.path_stages(pipeline text)
+RETURNS TABLE (stage text, "position" integer, kind text)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT s.stage, s."position", s.kind
+	FROM lead_qualify.pipeline p
+	JOIN lead_qualify.version v ON v.pipeline = p.pipeline AND v.version = p.version,
+		jsonb_to_recordset(v.config -> 'stages') AS s (stage text, "position" integer, kind text)
+	WHERE p.pipeline = path_stages.pipeline
+		AND s.kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won');
+END;
+COMMENT ON FUNCTION lead_qualify.path_stages(text) IS
+'The stages on the path of the newest version: part of the reports';
+
+-- By name or, if no stage has that name, by kind: the earliest of that kind.
+-- A customer is a lead that is won.
+CREATE FUNCTION lead_qualify.path_position(pipeline text, stage text)
+RETURNS integer
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	found integer;
+	known text;
+BEGIN
+	SELECT s.position INTO found
+	FROM lead_qualify.path_stages(path_position.pipeline) s
+	WHERE s.stage = path_position.stage OR s.kind = path_position.stage
+		OR (s.kind = 'won' AND path_position.stage = 'customer')
+	ORDER BY s.stage <> path_position.stage, s.position
+	LIMIT 1;
+	IF found IS NULL THEN
+		SELECT string_agg(s.stage, ', ' ORDER BY s.position) INTO known
+		FROM lead_qualify.path_stages(path_position.pipeline) s;
+		IF known IS NULL THEN
+			RAISE EXCEPTION 'pipeline "%" does not exist', path_position.pipeline
+				USING ERRCODE = 'undefined_object',
+					HINT = 'The pipelines whose leads you may read are in lead_qualify.pipeline.';
+		END IF;
+		RAISE EXCEPTION 'pipeline "%" has no stage "%" on its path', path_position.pipeline, path_position.stage
+			USING ERRCODE = 'undefined_object',
+				HINT = 'The stages on the path are: ' || known || '.';
+	END IF;
+	RETURN found;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.path_position(text, text) IS
+'Position of a stage on the path, by name or kind: part of the reports';
+
+-- One row a lead: its first entry into sql or a later stage before the
+-- outcome, with the answers known by then (what was answered later must not
+-- predict), and whether the outcome came.
+CREATE FUNCTION lead_qualify.framework_report(pipeline text, outcome_stage text DEFAULT 'customer',
+	as_of timestamptz DEFAULT now())
+RETURNS TABLE (framework text, assessed bigint, qualified bigint,
+	qualified_converted bigint, qualified_rate float8, qualified_low float8, qualified_high float8,
+	unqualified_converted bigint, unqualified_rate float8, unqualified_low float8, unqualified_high float8,
+	auc float8)
+LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	landmark integer := lead_qualify.path_position(framework_report.pipeline, 'sql');
+	outcome integer := lead_qualify.path_position(framework_report.pipeline, framework_report.outcome_stage);
+	history text;
+BEGIN
+	IF outcome <= landmark THEN
+		RAISE EXCEPTION 'outcome stage "%" must be later than the sql stage', framework_report.outcome_stage
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'A framework is judged by what comes after sql, such as customer.';
+	END IF;
+	SELECT format('%I.%I', p.leads_schema, p.prefix || '_stage_history') INTO history
+	FROM lead_qualify.pipeline p
+	WHERE p.pipeline = framework_report.pipeline;
+
+	RETURN QUERY EXECUTE format($query$
+		WITH entry AS (
+			SELECT h.id, h.lead, h.entered_at, h.assessment, s.position
+			FROM %1$s h
+			JOIN lead_qualify.path_stages($1) s ON s.stage = h.stage
+			WHERE h.superseded_at IS NULL AND h.entered_at <= $4 AND s.position >= $2
+		), reached AS (
+			SELECT DISTINCT ON (e.lead) e.lead, e.id, e.entered_at
+			FROM entry e
+			WHERE e.position >= $3
+			ORDER BY e.lead, e.entered_at DESC, e.id DESC
+		), judged AS (
+			SELECT DISTINCT ON (e.lead) coalesce(e.assessment, '') AS assessment,
+				coalesce((r.entered_at, r.id) > (e.entered_at, e.id), false) AS converted
+			FROM entry e
+			LEFT JOIN reached r ON r.lead = e.lead
+			WHERE e.position < $3
+			ORDER BY e.lead, e.entered_at, e.id
+		), verdict AS (
+			SELECT a.framework, a.coverage > 0 AS assessed, a.qualified, a.score, j.converted
+			FROM judged j, lead_qualify.assess_all(j.assessment) a
+		), ranked AS (
+			-- ties share the middle of their ranks
+			SELECT v.*, rank() OVER same + (count(*) OVER tied - 1) / 2.0 AS midrank
+			FROM verdict v
+			WHERE v.assessed
+			WINDOW same AS (PARTITION BY v.framework ORDER BY v.score),
+				tied AS (PARTITION BY v.framework, v.score)
+		), counted AS (
+			SELECT r.framework, count(*) AS assessed,
+				count(*) FILTER (WHERE r.qualified) AS qualified,
+				count(*) FILTER (WHERE r.qualified AND r.converted) AS q_converted,
+				count(*) FILTER (WHERE NOT r.qualified AND r.converted) AS u_converted,
+				count(*) FILTER (WHERE r.converted) AS converted,
+				sum(r.midrank) FILTER (WHERE r.converted) AS ranks
+			FROM ranked r
+			GROUP BY r.framework
+		)
+		SELECT c.framework, c.assessed, c.qualified,
+			c.q_converted, c.q_converted::float8 / nullif(c.qualified, 0), q.low, q.high,
+			c.u_converted, c.u_converted::float8 / nullif(c.assessed - c.qualified, 0), u.low, u.high,
+			-- Mann and Whitney: the chance that a lead that converted scored higher than one that did not
+			(c.ranks::float8 - c.converted * (c.converted + 1) / 2.0)
+				/ nullif(c.converted * (c.assessed - c.converted), 0) AS auc
+		FROM counted c,
+			lead_qualify.wilson_interval(c.q_converted, c.qualified) q,
+			lead_qualify.wilson_interval(c.u_converted, c.assessed - c.qualified) u
+		ORDER BY auc DESC NULLS LAST, c.framework COLLATE "C"
+	$query$, history)
+	USING framework_report.pipeline, landmark, outcome, framework_report.as_of;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
+'Which framework told best, at the entry into sql, who would reach the outcome: the best first';
 
 -- ----------------------------------------------------------------
 -- What is wrong

@@ -53,7 +53,7 @@ FROM lead_qualify.rule WHERE applies_to = 'activity' ORDER BY name COLLATE "C";
 SELECT name, dimension, points, condition
 FROM lead_qualify.rule WHERE applies_to = 'lead' ORDER BY name COLLATE "C";
 SELECT stage, position, kind, owner, sla FROM lead_qualify.stage ORDER BY position;
-SELECT stage, name, from_stages, min_engagement, min_fit, activity_type, automatic, enabled
+SELECT stage, name, from_stages, min_engagement, min_fit, framework, activity_type, automatic, enabled
 FROM lead_qualify.gate ORDER BY stage, name;
 SELECT dimension, label, minimum FROM lead_qualify.band ORDER BY 1, 3 DESC;
 
@@ -267,6 +267,7 @@ SELECT lead_qualify.discard_draft('pub');
 -- one that no lead is in may go
 DELETE FROM lead_qualify.stage WHERE stage = 'sal';
 DELETE FROM lead_qualify.gate WHERE stage = 'sal';
+UPDATE lead_qualify.gate SET from_stages = '{mql,hold}' WHERE name = 'bant';
 SELECT lead_qualify.publish('pub', effective_from => '2024-03-01');
 -- a new first stage is where new leads begin
 INSERT INTO lead_qualify.stage (pipeline, stage, position, kind) VALUES ('pub', 'visitor', 0, 'lead');

@@ -34,13 +34,13 @@ ORDER BY 1, 2;
 -- types have binary input and output, and their I/O looks at nothing else
 SELECT t.typname, t.typreceive <> 0 AND t.typsend <> 0 AS binary_io, p.proname, p.provolatile, p.proparallel, p.proisstrict
 FROM pg_type t JOIN pg_proc p ON p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
-WHERE t.typname IN ('lead_score', 'lead_grade') AND t.typnamespace = 'lead_qualify'::regnamespace
+WHERE t.typname IN ('lead_score', 'lead_grade', 'assessment') AND t.typnamespace = 'lead_qualify'::regnamespace
 ORDER BY 1, p.proname COLLATE "C";
 
--- operators have their commutator and negator, and an estimator
+-- operators that compare have their commutator and an estimator, and a negator but for containment
 SELECT o.oid::regoperator FROM pg_operator o
-WHERE o.oprnamespace = 'lead_qualify'::regnamespace
-	AND (o.oprcom = 0 OR o.oprnegate = 0 OR o.oprrest = 0 OR o.oprjoin = 0);
+WHERE o.oprnamespace = 'lead_qualify'::regnamespace AND o.oprresult = 'bool'::regtype
+	AND (o.oprcom = 0 OR o.oprrest = 0 OR o.oprjoin = 0 OR (o.oprnegate = 0 AND o.oprname NOT IN ('@>', '<@')));
 
 -- functions that write are marked so; functions in PL and SQL have a safe search_path or a parsed body
 SELECT p.oid::regprocedure FROM pg_proc p

@@ -55,6 +55,13 @@ WHERE stage = 'mql' AND gate = 'score';
 SELECT dimension, round(points::numeric, 2) AS points
 FROM lead_qualify.score_at('b2b', 42, '2026-03-31');
 
+SELECT lead_qualify.answer('b2b', 42, 'budget=yes, authority=partial', '2026-01-20 10:00+00');
+
+SELECT missing_criteria, next_question FROM leads_scored WHERE lead = 42;
+
+SELECT a.framework, round(a.score) AS score, a.met, a.unknown
+FROM leads_qualification q, lead_qualify.assess_all(q.assessment) a WHERE q.lead = 42 LIMIT 3;
+
 INSERT INTO activities (lead_id, type, occurred_at) VALUES (42, 'demo_request', '2026-01-21 08:00+00');
 
 UPDATE activities SET type = 'webinar_signup' WHERE type = 'webinar_attended';

@@ -602,6 +602,7 @@ build(LqTarget *target, LqActivityTable *activities, const char *template)
 	lq_views_create(target);
 	lq_activity_triggers_create(target, activities);
 	lq_leads_triggers_create(target);
+	lq_answers_triggers_create(target);
 	lq_stage_columns_add(target);
 	lq_return(&saved);
 

@@ -333,3 +333,20 @@ lq_field_text(int row, int column, MemoryContext cxt)
 
 	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
 }
+
+/* NULL for null */
+const LqAssessment *
+lq_field_assessment(int row, int column, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, column, &isnull);
+	MemoryContext old;
+	LqAssessment *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(cxt);
+	copy = (LqAssessment *) PG_DETOAST_DATUM_COPY(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}

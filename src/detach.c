@@ -1,6 +1,6 @@
 /*
  * detach.c
- *		detach() and go_live(), and what <leads>_scored asks the live version.
+ *		detach() and go_live().
  *
  * detach must work whatever became of the tables: triggers are found by the
  * pipeline's name among their arguments, not by the names of tables, and
@@ -310,56 +310,4 @@ lq_go_live(PG_FUNCTION_ARGS)
 	go_live(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	SPI_finish();
 	PG_RETURN_VOID();
-}
-
-/* ----------------------------------------------------------------
- * What <leads>_scored asks
- * ----------------------------------------------------------------
- */
-
-/* the version in force now, NULL if there is none or no such pipeline */
-static const LqModel *
-live_model(const char *name)
-{
-	LqPipeline *pipeline = lq_pipeline_get(name, true);
-
-	if (pipeline == NULL || pipeline->broken)
-		return NULL;
-	return lq_model_at(pipeline, GetCurrentTransactionStartTimestamp());
-}
-
-PG_FUNCTION_INFO_V1(lq_band_label);
-
-/* the highest band of the dimension that the value reaches */
-Datum
-lq_band_label(PG_FUNCTION_ARGS)
-{
-	const LqModel *model = live_model(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	char	   *dimension = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	double		value = PG_GETARG_FLOAT8(2);
-
-	for (int i = 0; model != NULL && i < model->nbands; i++)
-	{
-		const LqBand *band = &model->bands[i];
-		const char *name = band->dimension < 0 ? "total" :
-			model->dimensions[band->dimension].name;
-
-		if (strcmp(name, dimension) == 0 && lq_reaches(value, band->minimum))
-			PG_RETURN_TEXT_P(cstring_to_text(band->label));
-	}
-	PG_RETURN_NULL();
-}
-
-PG_FUNCTION_INFO_V1(lq_stage_position);
-
-Datum
-lq_stage_position(PG_FUNCTION_ARGS)
-{
-	const LqModel *model = live_model(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	int			stage = model == NULL ? -1 :
-		lq_model_stage(model, text_to_cstring(PG_GETARG_TEXT_PP(1)));
-
-	if (stage < 0)
-		PG_RETURN_NULL();
-	PG_RETURN_INT32(model->stages[stage].position);
 }

@@ -13,7 +13,6 @@
 #include <math.h>
 
 #include "engine.h"
-#include "lead_grade.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -25,63 +24,9 @@ static void created_apply(LqEngine *engine, const LqEvent *event);
 static void lead_rise(LqEngine *engine, const char *cause);
 
 /* ----------------------------------------------------------------
- * Small questions
+ * Buckets and values
  * ----------------------------------------------------------------
  */
-
-/* a threshold holds at score >= threshold, give or take rounding */
-bool
-lq_reaches(double score, double threshold)
-{
-	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
-}
-
-int
-lq_model_stage(const LqModel *model, const char *name)
-{
-	for (int i = 0; name != NULL && i < model->nstages; i++)
-		if (strcmp(model->stages[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
-/* rules are sorted by name */
-int
-lq_model_rule(const LqModel *model, const char *name)
-{
-	int			low = 0,
-				high = model->nrules - 1;
-
-	while (low <= high)
-	{
-		int			middle = (low + high) / 2;
-		int			cmp = strcmp(name, model->rules[middle].name);
-
-		if (cmp == 0)
-			return middle;
-		if (cmp < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
-	}
-	return -1;
-}
-
-/* grade of the fit dimension, -1 if no band reaches down to it */
-int
-lq_model_grade(const LqModel *model, const LqScore *score, TimestampTz at)
-{
-	double		fit;
-
-	if (model->fit < 0)
-		return -1;
-	fit = lq_score_points(score, model->fit, at, false);
-	for (int i = 0; i < model->nbands; i++)
-		if (model->bands[i].dimension == model->fit &&
-			lq_reaches(fit, model->bands[i].minimum))
-			return lq_grade_parse(model->bands[i].label);
-	return -1;
-}
 
 /*
  * Number of the calendar bucket that a moment falls into, in a time zone.
@@ -119,132 +64,6 @@ lq_hash_value(const char *value, int len)
 		hash *= UINT64CONST(0x100000001b3);
 	}
 	return hash;
-}
-
-/* matches of a rule in this cycle, at most "within" old; 0 counts all */
-int64
-lq_times(const LqEngine *engine, const char *rule, int64 within)
-{
-	const LqScore *score = engine->lead->score;
-	int			memory = lq_score_memory(engine->lead->score, rule, false);
-	int64		count = 0;
-
-	if (memory < 0)
-		return 0;
-	if (within == 0)
-		return engine->fresh ? score->memories[memory].fresh_matches :
-			score->memories[memory].matches;
-	for (int i = 0; i < score->ntimes; i++)
-	{
-		const LqTime *time = &score->times[i];
-
-		if (time->memory == memory && !time->pending &&
-			engine->at - time->at <= within &&
-			(!engine->fresh || time->at > score->mark))
-			count++;
-	}
-	return count;
-}
-
-/* newest match of a rule, DT_NOBEGIN if there is none */
-TimestampTz
-lq_last_match(const LqEngine *engine, const char *rule)
-{
-	const LqScore *score = engine->lead->score;
-	int			memory = lq_score_memory(engine->lead->score, rule, false);
-	TimestampTz last;
-
-	if (memory < 0)
-		return DT_NOBEGIN;
-	last = score->memories[memory].last_at;
-	if (engine->fresh && last <= score->mark)
-		return DT_NOBEGIN;
-	return last;
-}
-
-/* the first exclusion that holds for the lead, by name; NULL if none */
-const LqExclusion *
-lq_exclusion_holding(LqEngine *engine)
-{
-	const LqModel *model = engine->lead->model;
-
-	for (int i = 0; i < model->nexclusions; i++)
-		if (engine->holds(engine, model->exclusions[i].condition))
-			return &model->exclusions[i];
-	return NULL;
-}
-
-/* ----------------------------------------------------------------
- * Gates
- * ----------------------------------------------------------------
- */
-
-/* does every requirement of a gate hold now? sets engine->fresh for it */
-static bool
-gate_holds(LqEngine *engine, const LqGate *gate)
-{
-	LqLead	   *lead = engine->lead;
-	const LqModel *model = lead->model;
-	LqScore    *score = lead->score;
-	TimestampTz at = engine->at;
-	bool		fresh = engine->fresh;
-
-	if (!isnan(gate->min_total) &&
-		!lq_reaches(lq_score_total(score, at, fresh), gate->min_total))
-		return false;
-	if (!isnan(gate->min_engagement) &&
-		!lq_reaches(lq_score_points(score, model->engagement, at, fresh),
-					gate->min_engagement))
-		return false;
-	if (!isnan(gate->min_fit) &&
-		!lq_reaches(lq_score_points(score, model->fit, at, fresh),
-					gate->min_fit))
-		return false;
-	if (gate->min_grade >= 0 &&
-		lq_model_grade(model, score, at) < gate->min_grade)
-		return false;
-	if (gate->activity_rule >= 0 &&
-		lq_times(engine, model->rules[gate->activity_rule].name, 0) == 0)
-		return false;
-	/* facts about the lead alone are old news after a step back */
-	if (fresh && !gate->asks_activity && lead->attributes_at <= score->mark)
-		return false;
-	return gate->condition == NULL || engine->holds(engine, gate->condition);
-}
-
-/*
- * May this gate move the lead from where it is?  That is a question of the
- * path only, not of the gate's requirements.
- */
-bool
-lq_gate_reachable(const LqModel *model, const LqGate *gate, int current)
-{
-	const LqStage *from = &model->stages[current];
-	const LqStage *to = &model->stages[gate->stage];
-
-	if (!LQ_ON_PATH(to->kind))
-		return false;
-	if (LQ_ON_PATH(from->kind) && to->position <= from->position)
-		return false;
-	if (gate->nfrom < 0)
-		return LQ_ON_PATH(from->kind);
-	for (int i = 0; i < gate->nfrom; i++)
-		if (gate->from[i] == current)
-			return true;
-	return false;
-}
-
-/* was this stage left behind by the step back that set the mark? */
-bool
-lq_stage_left_behind(const LqLead *lead, int stage)
-{
-	int			marked;
-
-	if (lead->mark_stage == NULL)
-		return false;
-	marked = lq_model_stage(lead->model, lead->mark_stage);
-	return marked >= 0 &&
-		lead->model->stages[stage].position <= lead->model->stages[marked].position;
 }
 
 /* ----------------------------------------------------------------
@@ -324,12 +143,14 @@ mark_follow(LqEngine *engine, int from, int to)
 	{
 		if (marked < 0 || stages[marked].position < stages[from].position)
 			lead->mark_stage = stages[from].name;
+		lead->confirmed = lq_assessment_empty();
 		lq_score_set_mark(lead->score, engine->at);
 	}
 	else if (marked >= 0 && LQ_ON_PATH(stages[to].kind) &&
 			 stages[to].position >= stages[marked].position)
 	{
 		lead->mark_stage = NULL;
+		lead->confirmed = NULL;
 		lq_score_set_mark(lead->score, DT_NOBEGIN);
 	}
 }
@@ -358,6 +179,7 @@ lead_move(LqEngine *engine, int to, const char *cause, const char *gate,
 		lq_score_points(lead->score, model->engagement, engine->at, false);
 	move->fit = model->fit < 0 ? 0 :
 		lq_score_points(lead->score, model->fit, engine->at, false);
+	move->assessment = lead->assessment;
 	move->history_id = history_id;
 
 	lead->stage = move->stage;
@@ -391,7 +213,7 @@ lead_rise(LqEngine *engine, const char *cause)
 		if (!gate->automatic || !lq_gate_reachable(model, gate, current))
 			continue;
 		engine->fresh = lq_stage_left_behind(lead, gate->stage);
-		if (gate_holds(engine, gate))
+		if (lq_gate_holds(engine, gate))
 		{
 			engine->fresh = false;
 			/* asked last, because it is the dearest question */
@@ -505,6 +327,53 @@ lead_rules_evaluate(LqEngine *engine)
 		if (lq_lead_rule_holds(engine, rule))
 			score->dimensions[rule->dimension].base += rule->points;
 	}
+}
+
+/* ----------------------------------------------------------------
+ * Answers
+ * ----------------------------------------------------------------
+ */
+
+/* what is newer than the mark is known and confirmed; NULL adds nothing */
+static void
+answers_add(LqEngine *engine, const LqAssessment *answers)
+{
+	LqLead	   *lead = engine->lead;
+	MemoryContext old;
+
+	if (answers == NULL)
+		return;
+	old = MemoryContextSwitchTo(engine->cxt);
+	lead->assessment = lq_assessment_concat(lead->assessment, answers);
+	if (lead->confirmed != NULL)
+		lead->confirmed = lq_assessment_concat(lead->confirmed, answers);
+	MemoryContextSwitchTo(old);
+}
+
+/* nothing is known of a criterion any more; NULL: of none */
+static void
+answer_withdraw(LqEngine *engine, const char *criterion)
+{
+	LqLead	   *lead = engine->lead;
+	MemoryContext old;
+
+	if (criterion == NULL)
+		return;
+	old = MemoryContextSwitchTo(engine->cxt);
+	lead->assessment = lq_assessment_remove(lead->assessment, criterion,
+											strlen(criterion));
+	if (lead->confirmed != NULL)
+		lead->confirmed = lq_assessment_remove(lead->confirmed, criterion,
+											   strlen(criterion));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+answer_apply(LqEngine *engine, const LqEvent *event)
+{
+	answer_withdraw(engine, event->withdrawn);
+	answers_add(engine, event->answers);
+	lead_rise(engine, "answer");
 }
 
 /* ----------------------------------------------------------------
@@ -639,12 +508,16 @@ match_explain(LqEngine *engine, const LqEvent *event, const LqMatch *match,
 static void
 activity_apply(LqEngine *engine, const LqEvent *event)
 {
+	const LqRule *rules = engine->lead->model->rules;
+
 	for (int i = 0; i < event->nmatches; i++)
 	{
+		const LqRule *rule = &rules[event->matches[i].rule];
 		const char *note = match_apply(engine, event, &event->matches[i]);
 
-		if (engine->explaining &&
-			!engine->lead->model->rules[event->matches[i].rule].hidden)
+		/* whether or not it counts: a cap is on points, not on what is known */
+		answers_add(engine, rule->answers);
+		if (engine->explaining && !rule->hidden)
 			match_explain(engine, event, &event->matches[i], note);
 	}
 	lead_note_peaks(engine);
@@ -700,6 +573,7 @@ lq_lead_init(LqLead *lead, MemoryContext cxt)
 {
 	memset(lead, 0, sizeof(LqLead));
 	lead->score = lq_score_create(cxt);
+	lead->assessment = lq_assessment_empty();
 	lead->attributes_at = DT_NOBEGIN;
 	lead->cycle = 1;
 }
@@ -742,6 +616,9 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 			break;
 		case LQ_EVENT_ACTIVITY:
 			activity_apply(engine, event);
+			break;
+		case LQ_EVENT_ANSWER:
+			answer_apply(engine, event);
 			break;
 		case LQ_EVENT_MANUAL:
 			manual_apply(engine, event);
@@ -826,8 +703,8 @@ lq_engine_merge(LqEngine *engine, const LqEvent *event)
 		const LqRule *rule = &model->rules[event->matches[i].rule];
 		double		weighted = rule->points * model->dimensions[rule->dimension].weight;
 
-		/* caps, counts and watchers depend on order; a full list may lose another entry */
-		if (rule->watched || rule->at_most > 0 || rule->at_least > 1 ||
+		/* caps, counts, watchers and answers depend on order; a full list may lose another entry */
+		if (rule->watched || rule->answers != NULL || rule->at_most > 0 || rule->at_least > 1 ||
 			!isinf(rule->max_points) || score->nentries >= LQ_MAX_ENTRIES)
 			return false;
 		added[rule->dimension] += Max(rule->points, 0);

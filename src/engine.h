@@ -9,6 +9,7 @@
 #ifndef LQ_ENGINE_H
 #define LQ_ENGINE_H
 
+#include "framework.h"
 #include "score.h"
 #include "pgtime.h"
 #include "utils/hsearch.h"
@@ -60,6 +61,7 @@ typedef struct LqRule
 	int			at_least;		/* 0: every match scores */
 	int64		within;			/* microseconds, 0: ever */
 	double		max_points;		/* +inf: none */
+	const LqAssessment *answers;	/* that a match gives; NULL: none */
 	bool		watched;		/* a gate asks for times() or since_last() */
 	int64		watch_within;	/* longest window asked for, 0: only totals */
 	bool		hidden;			/* stands for a gate's activity_type */
@@ -84,11 +86,12 @@ typedef struct LqGate
 	double		min_engagement;
 	double		min_fit;
 	int			min_grade;		/* lead_grade code, -1: not asked */
+	const LqFramework *framework;	/* must qualify; NULL: not asked */
 	char	   *activity_type;	/* for explain_stage; the test is activity_rule */
 	int			activity_rule;	/* hidden rule, -1: none */
 	LqCondition *condition;
 	bool		automatic;
-	bool		asks_activity;	/* names something that activities make true */
+	bool		asks_activity;	/* names something that activities or answers make true */
 	bool		asks_points;	/* the condition calls points() or since_last() */
 } LqGate;
 
@@ -135,6 +138,8 @@ typedef struct LqModel
 	LqStage    *stages;			/* by position */
 	int			ngates;
 	LqGate	   *gates;			/* furthest stage first, then by name */
+	int			nframeworks;
+	LqFramework *frameworks;	/* that gates name */
 	int			nexclusions;
 	LqExclusion *exclusions;
 	int			nbands;
@@ -158,6 +163,9 @@ typedef struct LqEvent
 	LqMatch    *matches;
 	const char *source_name;	/* for explain; may be NULL otherwise */
 	const char *key_text;
+	/* answer: one of them */
+	const LqAssessment *answers;	/* NULL: none */
+	const char *withdrawn;		/* criterion; NULL: none */
 	/* attribute, created: the lead's columns from now on */
 	void	   *attributes;
 	/* created, manual */
@@ -178,6 +186,7 @@ typedef struct LqMove
 	double		total;
 	double		engagement;
 	double		fit;
+	const LqAssessment *assessment;
 	int64		history_id;		/* fixed row it repeats, 0: automatic or new */
 } LqMove;
 
@@ -208,6 +217,8 @@ typedef struct LqLead
 	const LqModel *model;		/* the score is bound to; NULL: none yet */
 	const char *stage;			/* NULL: unknown (before 'attached') */
 	const char *mark_stage;		/* furthest stage left behind, NULL: no mark */
+	const LqAssessment *assessment; /* all answers; never NULL */
+	const LqAssessment *confirmed;	/* those newer than the mark; NULL: no mark */
 	TimestampTz attributes_at;	/* newest attribute event, DT_NOBEGIN: none */
 	int			cycle;
 	void	   *attributes;		/* columns as known now, for conditions */
@@ -231,8 +242,10 @@ typedef struct LqEngine
 extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
 extern bool lq_engine_merge(LqEngine *engine, const LqEvent *event);
 extern void lq_lead_init(LqLead *lead, MemoryContext cxt);
+extern const LqAssessment *lq_lead_answers(const LqEngine *engine);
 extern const LqExclusion *lq_exclusion_holding(LqEngine *engine);
 extern bool lq_lead_rule_holds(LqEngine *engine, const LqRule *rule);
+extern bool lq_gate_holds(LqEngine *engine, const LqGate *gate);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);
 extern bool lq_reaches(double score, double threshold);

@@ -87,6 +87,21 @@ activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
 	}
 }
 
+/* what a row of <leads>_answers says */
+static void
+answer_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event)
+{
+	LqSource   *source = reader->source;
+	bool		isnull;
+	Datum		value = lq_guard_value(reader->guard, NULL, source->assessment,
+									   reader->rel, slot, &isnull);
+
+	if (!isnull)
+		event->answers = (LqAssessment *) PG_DETOAST_DATUM_COPY(value);
+	event->withdrawn = lq_guard_text(reader->guard, NULL, source->withdrawn,
+									 reader->rel, slot);
+}
+
 /* a key as bytes that sort as the key does */
 static void
 key_encode(LqReader *reader, const char *text, LqPosition *pos)
@@ -159,7 +174,7 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 	if (!lq_activity_lead(reader, slot, lead))
 		return false;
 	memset(event, 0, sizeof(LqEvent));
-	event->pos.kind = LQ_EVENT_ACTIVITY;
+	event->pos.kind = source->number == LQ_ANSWERS ? LQ_EVENT_ANSWER : LQ_EVENT_ACTIVITY;
 	event->pos.source = source->number;
 	event->pos.at = DatumGetTimestampTz(lq_guard_value(reader->guard, NULL, source->at,
 													   reader->rel, slot, &isnull));
@@ -178,11 +193,16 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 		event->source_name = source->name;
 		event->key_text = key;
 	}
-	type = source->type == NULL ? source->type_value :
-		lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
-	activity_match(reader, slot, type, event);
-	if (type != NULL && type != source->type_value)
-		pfree(type);
+	if (source->number == LQ_ANSWERS)
+		answer_read(reader, slot, event);
+	else
+	{
+		type = source->type == NULL ? source->type_value :
+			lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
+		activity_match(reader, slot, type, event);
+		if (type != NULL && type != source->type_value)
+			pfree(type);
+	}
 	if (key != NULL && !reader->explaining)
 		pfree(key);
 	return true;
@@ -356,8 +376,8 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 }
 
 /*
- * Load what the replayed cases need: images, rows that stand, activities.
- * New activities of theirs are in their tables already, so they are dropped
+ * Load what the replayed cases need: images, rows that stand, activities,
+ * answers.  New activities of theirs are in their tables already, so they are dropped
  * from the cases' own events.
  */
 void
@@ -385,4 +405,5 @@ lq_events_load(LqCases *cases, bool explaining)
 	for (int i = 0; i < p->nsources; i++)
 		if (OidIsValid(p->sources[i].relid))
 			load_source(cases, &p->sources[i], keys, explaining);
+	load_source(cases, &p->answers, keys, explaining);
 }

@@ -416,6 +416,76 @@ explain_grade(Explained *x, const LqGate *gate)
 					grade >= gate->min_grade);
 }
 
+/* "unmet: authority (no)": the criteria that stand so, with their levels */
+static void
+append_criteria(StringInfo buf, const LqFramework *framework, const LqAssessment *answers,
+				LqStanding standing, const char *title)
+{
+	bool		any = false;
+
+	for (int i = 0; i < framework->ncriteria; i++)
+	{
+		const LqCriterion *criterion = &framework->criteria[i];
+		int			level = lq_assessment_level(answers, criterion->name, criterion->len);
+
+		if (lq_criterion_standing(criterion, level) != standing)
+			continue;
+		if (any)
+			appendStringInfoString(buf, ", ");
+		else
+			appendStringInfo(buf, "%s%s: ", buf->len > 0 ? "; " : "", title);
+		appendStringInfoString(buf, criterion->name);
+		if (standing == LQ_UNMET)
+			appendStringInfo(buf, " (%s)", lq_level_name(level));
+		any = true;
+	}
+}
+
+/* "all 4", "3 of 4, budget required, score >= 60" */
+static char *
+framework_need(const LqFramework *framework)
+{
+	StringInfoData buf;
+	int			min_met = framework->min_met;
+
+	initStringInfo(&buf);
+	if (min_met < 0 || min_met == framework->ncriteria)
+		appendStringInfo(&buf, "all %d", framework->ncriteria);
+	else if (min_met > 0)
+		appendStringInfo(&buf, "%d of %d", min_met, framework->ncriteria);
+	for (int i = 0; i < framework->ncriteria; i++)
+		if (framework->criteria[i].required)
+			appendStringInfo(&buf, "%s%s required", buf.len > 0 ? ", " : "",
+							 framework->criteria[i].name);
+	if (!isnan(framework->min_score))
+		appendStringInfo(&buf, "%sscore >= %.6g", buf.len > 0 ? ", " : "",
+						 framework->min_score);
+	return buf.data;
+}
+
+static void
+explain_framework(Explained *x, const LqGate *gate)
+{
+	const LqFramework *framework = gate->framework;
+	const LqAssessment *answers = lq_lead_answers(&x->engine);
+	LqVerdict	verdict;
+	StringInfoData have;
+
+	if (framework == NULL)
+		return;
+	lq_framework_assess(framework, answers, &verdict);
+	initStringInfo(&have);
+	append_criteria(&have, framework, answers, LQ_MET, "met");
+	append_criteria(&have, framework, answers, LQ_UNMET, "unmet");
+	append_criteria(&have, framework, answers, LQ_NOT_ANSWERED,
+					x->engine.fresh ? "to be confirmed" : "unknown");
+	if (!isnan(framework->min_score))
+		appendStringInfo(&have, "; score: %.6g", verdict.score);
+	put_requirement(x, x->c->lead.model->stages[gate->stage].name, gate->name,
+					psprintf("framework %s", framework->name), have.data,
+					framework_need(framework), verdict.qualified);
+}
+
 /* "employees = 20, lead_qualify.times('demo_request') = 0" */
 static char *
 values_found(Explained *x, const LqGate *gate, const LqPart *part)
@@ -516,6 +586,7 @@ explain_gate(Explained *x, const LqGate *gate)
 		put_requirement(x, stage, gate->name, psprintf("activity %s", gate->activity_type),
 						psprintf(INT64_FORMAT, times), ">= 1", times > 0);
 	}
+	explain_framework(x, gate);
 	explain_condition(x, gate);
 	explain_mark(x, gate);
 	if (!gate->automatic)

@@ -32,6 +32,7 @@ typedef struct StoredRow
 	double		total;
 	double		engagement;
 	double		fit;
+	const LqAssessment *assessment;	/* NULL: not noted */
 	int			version;
 	bool		taken;
 } StoredRow;
@@ -124,7 +125,7 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("SELECT h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
 									   "h.entered_at, h.left_at, h.cause, h.gate, "
-									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8 FROM %s h "
+									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8, h.assessment FROM %s h "
 									   "WHERE h.lead = $1 AND h.superseded_at IS NULL "
 									   "ORDER BY h.entered_at NULLS FIRST, h.id",
 									   lq_side_name(p, "stage_history")),
@@ -146,6 +147,7 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 		rows[i].engagement = lq_field_float(i, 10);
 		rows[i].fit = lq_field_float(i, 11);
 		rows[i].version = (int) lq_field_bigint(i, 12);
+		rows[i].assessment = lq_field_assessment(i, 13, cxt);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
@@ -187,11 +189,11 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_INSERT);
-	Oid			types[17] = {p->key_type, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
+	Oid			types[18] = {p->key_type, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
 		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-	FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[17];
-	char		nulls[18];
+	FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID, InvalidOid};
+	Datum		values[18];
+	char		nulls[19];
 	bool		manual = is_manual(move);
 
 #define SET_TEXT(i, value) \
@@ -221,15 +223,17 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 	values[14] = Int32GetDatum(move->version);
 	SET_TEXT(15, manual ? cases->actor : NULL);
 	values[16] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[17] = PointerGetDatum(move->assessment);
 #undef SET_TEXT
 
+	types[17] = lq_type_oid("assessment");
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("INSERT INTO %s (lead, cycle, stage, from_stage, entered_at, left_at, "
 									   "cause, gate, reason, note, origin, total, engagement, fit, version, "
-									   "moved_by, recorded_at, txid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-									   "$10, $11, $12, $13, $14, $15, $16, $17, pg_catalog.pg_current_xact_id())",
+									   "moved_by, recorded_at, assessment, txid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+									   "$10, $11, $12, $13, $14, $15, $16, $17, $18, pg_catalog.pg_current_xact_id())",
 									   lq_side_name(p, "stage_history")),
-							 17, types);
+							 18, types);
 	run_plan(plan, values, nulls, false);
 }
 
@@ -358,7 +362,8 @@ same_scores(const StoredRow *row, const LqMove *move)
 	return row->version == move->version &&
 		number_equal(row->total, move->total) &&
 		number_equal(row->engagement, move->engagement) &&
-		number_equal(row->fit, move->fit);
+		number_equal(row->fit, move->fit) &&
+		row->assessment != NULL && lq_assessment_equal(row->assessment, move->assessment);
 }
 
 static const char *
@@ -368,9 +373,10 @@ stay_text(const char *from_stage, const char *stage)
 }
 
 static const char *
-scores_text(const char *stage, double total, int version)
+scores_text(const char *stage, double total, const LqAssessment *assessment, int version)
 {
-	return psprintf("%s with total %.17g by version %d", stage, total, version);
+	return psprintf("%s with total %.17g and answers {%s} by version %d", stage, total,
+					assessment == NULL ? "" : lq_assessment_text(assessment), version);
 }
 
 /*
@@ -409,9 +415,11 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 				continue;		/* row is superseded below */
 			}
 			differences = lappend(differences,
-								  lq_history_difference(scores_text(row->stage, row->total, row->version),
+								  lq_history_difference(scores_text(row->stage, row->total,
+																	row->assessment, row->version),
 														row->entered_at,
-														scores_text(move->stage, move->total, move->version),
+														scores_text(move->stage, move->total,
+																	move->assessment, move->version),
 														move->at));
 		}
 		row->taken = true;

@@ -7,6 +7,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "framework_table.h"
 #include "lead_qualify.h"
 #include "live.h"
 #include "model.h"
@@ -23,6 +24,9 @@ char	   *lq_origin = NULL;
 /* lead_qualify.actor, lead_qualify.reason: who moves a lead by hand, and why */
 char	   *lq_actor = NULL;
 char	   *lq_reason = NULL;
+
+/* lead_qualify.language: of the questions that views and assess() show */
+char	   *lq_language = NULL;
 
 static bool
 check_origin(char **newval, void **extra, GucSource source)
@@ -50,9 +54,14 @@ _PG_init(void)
 							   "Why leads are moved by hand in this transaction.",
 							   NULL,
 							   &lq_reason, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("lead_qualify.language",
+							   "Language of the questions that views and assess() show.",
+							   "A question that is not there in this language is shown in English.",
+							   &lq_language, "en", PGC_USERSET, 0, NULL, NULL, NULL);
 	lq_attach_init();
 	MarkGUCPrefixReserved("lead_qualify");
 	lq_model_init();
+	lq_framework_init();
 	lq_deferred_init();
 	lq_newcomers_init();
 }

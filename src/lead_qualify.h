@@ -8,5 +8,6 @@
 extern char *lq_origin;			/* lead_qualify.origin */
 extern char *lq_actor;			/* lead_qualify.actor */
 extern char *lq_reason;			/* lead_qualify.reason */
+extern char *lq_language;		/* lead_qualify.language */
 
 #endif

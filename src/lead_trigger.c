@@ -15,6 +15,7 @@
 #include "executor/executor.h"
 #include "live.h"
 #include "run.h"
+#include "side_columns.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -113,20 +114,50 @@ leads_inserted(LqLive *live, TriggerData *trigdata)
  * ----------------------------------------------------------------
  */
 
+/*
+ * Statements on side tables that follow a lead; the answers' own trigger must
+ * not take them for somebody's.
+ */
+static bool following = false;
+
+bool
+lq_follows_lead(void)
+{
+	return following;
+}
+
+static void
+follow(LqPipeline *p, const char *query, int nargs, Datum *values)
+{
+	Oid			types[2] = {p->key_type, p->key_type};
+	bool		before = following;
+	int			code = 0;
+
+	following = true;
+	PG_TRY();
+	{
+		code = SPI_execute_with_args(query, nargs, types, values, NULL, false, 0);
+	}
+	PG_FINALLY();
+	{
+		following = before;
+	}
+	PG_END_TRY();
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", query, SPI_result_code_string(code));
+}
+
 /* side tables follow a lead whose key was changed */
 static void
 key_changed(LqLive *live, Datum old, Datum new)
 {
-	static const char *const suffixes[] = {"qualification", "stage_history", "attributes"};
 	LqPipeline *p = live->pipeline;
-	Oid			types[2] = {p->key_type, p->key_type};
 	Datum		values[2] = {old, new};
 
 	SPI_connect();
-	for (int i = 0; i < lengthof(suffixes); i++)
-		SPI_execute_with_args(lq_format("UPDATE %s SET lead = $2 WHERE lead = $1",
-										lq_side_name(p, suffixes[i])),
-							  2, types, values, NULL, false, 0);
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+		follow(p, lq_format("UPDATE %s SET lead = $2 WHERE lead = $1",
+							lq_side_name(p, lq_side_tables[i].suffix)), 2, values);
 	SPI_finish();
 }
 
@@ -263,6 +294,9 @@ lead_updated(LqLive *live, TriggerData *trigdata)
  * ----------------------------------------------------------------
  */
 
+/* what is deleted with a lead; the history stays without the person */
+static const char *const personal[] = {"qualification", "attributes", "answers"};
+
 /* a key that no lead has, for the history of one that is gone */
 static const char *
 random_key_sql(Oid type)
@@ -319,19 +353,15 @@ lead_deleted(LqLive *live, TriggerData *trigdata)
 		lead_moved(live, trigdata, key))
 		return;
 	SPI_connect();
-	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
-									lq_side_name(p, "qualification")),
-						  1, &p->key_type, &key, NULL, false, 0);
-	SPI_execute_with_args(lq_format("DELETE FROM %s WHERE lead = $1",
-									lq_side_name(p, "attributes")),
-						  1, &p->key_type, &key, NULL, false, 0);
+	for (int i = 0; i < lengthof(personal); i++)
+		follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
+							lq_side_name(p, personal[i])), 1, &key);
 	/* one random key for all rows of the lead: materialized, or each has its own */
-	SPI_execute_with_args(lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
-									"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-									"FROM k WHERE h.lead = $1",
-									random_key_sql(p->key_type),
-									lq_side_name(p, "stage_history")),
-						  1, &p->key_type, &key, NULL, false, 0);
+	follow(p, lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
+						"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+						"FROM k WHERE h.lead = $1",
+						random_key_sql(p->key_type),
+						lq_side_name(p, "stage_history")), 1, &key);
 	SPI_finish();
 }
 
@@ -342,8 +372,8 @@ leads_truncated(LqLive *live)
 
 	SPI_connect();
 	/* not TRUNCATE: the same command may have truncated these too */
-	lq_run("DELETE FROM %s", lq_side_name(p, "qualification"));
-	lq_run("DELETE FROM %s", lq_side_name(p, "attributes"));
+	for (int i = 0; i < lengthof(personal); i++)
+		follow(p, lq_format("DELETE FROM %s", lq_side_name(p, personal[i])), 0, NULL);
 	lq_run("WITH k AS MATERIALIZED (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) "
 		   "UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
 		   "FROM k WHERE k.lead = h.lead",

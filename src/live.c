@@ -227,7 +227,8 @@ newest_change(const LqCases *cases)
 
 	for (int i = 0; i < cases->count; i++)
 		for (int k = 0; k < cases->cases[i].nevents; k++)
-			if (cases->cases[i].events[k].pos.kind != LQ_EVENT_ACTIVITY)
+			if (cases->cases[i].events[k].pos.kind == LQ_EVENT_ATTRIBUTE ||
+				cases->cases[i].events[k].pos.kind == LQ_EVENT_MANUAL)
 				newest = Max(newest, cases->cases[i].events[k].pos.at);
 	return newest;
 }

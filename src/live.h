@@ -47,6 +47,9 @@ extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *eve
 extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
 extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
+/* lead_trigger.c: is what happens to the answers our own doing? */
+extern bool lq_follows_lead(void);
+
 /* newcomers.c */
 extern void lq_newcomers_leads(LqCases *cases);
 extern void lq_newcomers_activities(LqCases *cases);

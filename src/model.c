@@ -168,27 +168,6 @@ config_relation(const char *name)
 
 typedef void (*RowReader) (LqPipeline *pipeline, Relation rel, HeapTuple tuple);
 
-/* column of a configuration row by name; columns may be added by upgrades */
-static Datum
-column_get(Relation rel, HeapTuple tuple, const char *name, bool *isnull)
-{
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
-
-	if (attnum == InvalidAttrNumber)
-		elog(ERROR, "column \"%s\" of \"lead_qualify.%s\" is missing",
-			 name, RelationGetRelationName(rel));
-	return heap_getattr(tuple, attnum, RelationGetDescr(rel), isnull);
-}
-
-static char *
-column_text(Relation rel, HeapTuple tuple, const char *name)
-{
-	bool		isnull;
-	Datum		value = column_get(rel, tuple, name, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /* call reader for each row of the table that belongs to the pipeline */
 static int
 rows_read(LqPipeline *pipeline, const char *table, RowReader reader)
@@ -202,7 +181,7 @@ rows_read(LqPipeline *pipeline, const char *table, RowReader reader)
 	watch_relation(relid);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		char	   *name = column_text(rel, tuple, "pipeline");
+		char	   *name = lq_column_text(rel, tuple, "pipeline");
 
 		if (strcmp(name, pipeline->name) == 0)
 		{
@@ -219,16 +198,17 @@ rows_read(LqPipeline *pipeline, const char *table, RowReader reader)
 static void
 read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
 {
-	char	   *mode = column_text(rel, tuple, "mode");
+	char	   *mode = lq_column_text(rel, tuple, "mode");
 
-	p->leads_schema = column_text(rel, tuple, "leads_schema");
-	p->leads_table = column_text(rel, tuple, "leads_table");
-	p->lead_key = column_text(rel, tuple, "lead_key");
-	p->created_at = column_text(rel, tuple, "created_at");
-	p->stage_column = column_text(rel, tuple, "stage_column");
-	p->changed_column = column_text(rel, tuple, "changed_column");
-	p->prefix = column_text(rel, tuple, "prefix");
-	p->time_zone = column_text(rel, tuple, "time_zone");
+	p->leads_schema = lq_column_text(rel, tuple, "leads_schema");
+	p->leads_table = lq_column_text(rel, tuple, "leads_table");
+	p->lead_key = lq_column_text(rel, tuple, "lead_key");
+	p->created_at = lq_column_text(rel, tuple, "created_at");
+	p->stage_column = lq_column_text(rel, tuple, "stage_column");
+	p->changed_column = lq_column_text(rel, tuple, "changed_column");
+	p->prefix = lq_column_text(rel, tuple, "prefix");
+	p->time_zone = lq_column_text(rel, tuple, "time_zone");
+	p->framework = lq_column_text(rel, tuple, "framework");
 	p->shadow = strcmp(mode, "shadow") == 0;
 }
 
@@ -242,17 +222,17 @@ read_source(LqPipeline *p, Relation rel, HeapTuple tuple)
 		repalloc(p->sources, (p->nsources + 1) * sizeof(LqSource));
 	source = &p->sources[p->nsources++];
 	memset(source, 0, sizeof(LqSource));
-	source->number = DatumGetInt32(column_get(rel, tuple, "number", &isnull));
-	source->schema = column_text(rel, tuple, "activities_schema");
-	source->table = column_text(rel, tuple, "activities_table");
+	source->number = DatumGetInt32(lq_column(rel, tuple, "number", &isnull));
+	source->schema = lq_column_text(rel, tuple, "activities_schema");
+	source->table = lq_column_text(rel, tuple, "activities_table");
 	source->name = pstrdup(quote_qualified_identifier(source->schema, source->table));
-	source->activity_lead = column_text(rel, tuple, "activity_lead");
-	source->activity_type = column_text(rel, tuple, "activity_type");
-	source->activity_at = column_text(rel, tuple, "activity_at");
-	source->activity_key = column_text(rel, tuple, "activity_key");
-	source->type_value = column_text(rel, tuple, "type_value");
-	source->filter_text = column_text(rel, tuple, "filter_expression");
-	source->time_zone = column_text(rel, tuple, "time_zone");
+	source->activity_lead = lq_column_text(rel, tuple, "activity_lead");
+	source->activity_type = lq_column_text(rel, tuple, "activity_type");
+	source->activity_at = lq_column_text(rel, tuple, "activity_at");
+	source->activity_key = lq_column_text(rel, tuple, "activity_key");
+	source->type_value = lq_column_text(rel, tuple, "type_value");
+	source->filter_text = lq_column_text(rel, tuple, "filter_expression");
+	source->time_zone = lq_column_text(rel, tuple, "time_zone");
 }
 
 static void
@@ -265,11 +245,11 @@ read_version(LqPipeline *p, Relation rel, HeapTuple tuple)
 		repalloc(p->versions, (p->nversions + 1) * sizeof(LqVersion));
 	version = &p->versions[p->nversions++];
 	memset(version, 0, sizeof(LqVersion));
-	version->number = DatumGetInt32(column_get(rel, tuple, "version", &isnull));
+	version->number = DatumGetInt32(lq_column(rel, tuple, "version", &isnull));
 	version->effective_from =
-		DatumGetTimestampTz(column_get(rel, tuple, "effective_from", &isnull));
+		DatumGetTimestampTz(lq_column(rel, tuple, "effective_from", &isnull));
 	version->config = PointerGetDatum(PG_DETOAST_DATUM_COPY(
-															column_get(rel, tuple, "config", &isnull)));
+															lq_column(rel, tuple, "config", &isnull)));
 }
 
 static int
@@ -348,6 +328,8 @@ resolve_key(LqPipeline *p)
 	fmgr_info_cxt(output, &p->key_out, p->cxt);
 }
 
+#define WRITE_RIGHTS (ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE)
+
 static char *
 table_name(const char *schema, const char *table)
 {
@@ -361,15 +343,20 @@ missing_column(const char *column, const char *schema, const char *table)
 					table_name(schema, table));
 }
 
-/* NULL if the table is there and ours */
+/* NULL if the table is there, ours, and the leads owner may do this with it */
 static char *
-table_problem(const LqPipeline *p, Oid relid, const char *schema, const char *table)
+table_problem(const LqPipeline *p, Oid relid, const char *schema, const char *table,
+			  AclMode rights)
 {
 	if (!OidIsValid(relid))
 		return psprintf("table %s does not exist", table_name(schema, table));
 	if (!is_trusted(p, relid))
 		return psprintf("table %s is not one whose owner has the rights of \"%s\"",
 						table_name(schema, table), GetUserNameFromId(p->owner, true));
+	if (pg_class_aclmask(relid, p->owner, rights, ACLMASK_ALL) != rights)
+		return psprintf("role \"%s\" may not %s table %s", GetUserNameFromId(p->owner, true),
+						rights == ACL_SELECT ? "read" : "read and write",
+						table_name(schema, table));
 	return NULL;
 }
 
@@ -382,7 +369,8 @@ leads_problem(LqPipeline *p)
 
 	p->leads = relation_find(p->leads_schema, p->leads_table);
 	p->owner = OidIsValid(p->leads) ? relation_owner(p->leads) : InvalidOid;
-	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table)) != NULL)
+	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table,
+								 WRITE_RIGHTS)) != NULL)
 		return problem;
 	for (int i = 0; i < lengthof(columns); i++)
 		if (columns[i] != NULL && get_attnum(p->leads, columns[i]) == InvalidAttrNumber)
@@ -393,7 +381,7 @@ leads_problem(LqPipeline *p)
 		char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[i].suffix);
 		Oid			relid = relation_find(p->leads_schema, name);
 
-		if ((problem = table_problem(p, relid, p->leads_schema, name)) != NULL ||
+		if ((problem = table_problem(p, relid, p->leads_schema, name, WRITE_RIGHTS)) != NULL ||
 			(problem = lq_side_problem(&lq_side_tables[i], relid, p->key_type)) != NULL)
 			return problem;
 	}
@@ -412,7 +400,7 @@ source_problem(LqPipeline *p, LqSource *source)
 {
 	const char *columns[4] = {source->activity_lead, source->activity_at, source->activity_key,
 	source->activity_type};
-	char	   *problem = table_problem(p, source->relid, source->schema, source->table);
+	char	   *problem = table_problem(p, source->relid, source->schema, source->table, ACL_SELECT);
 
 	for (int i = 0; i < lengthof(columns) && problem == NULL; i++)
 		if (columns[i] != NULL && get_attnum(source->relid, columns[i]) == InvalidAttrNumber)
@@ -439,6 +427,24 @@ resolve_relations(LqPipeline *p)
 		if (source->problem != NULL)
 			source->relid = InvalidOid;
 	}
+}
+
+/* answers are read as activities are, from a side table whose columns are ours */
+static void
+resolve_answers(LqPipeline *p)
+{
+	LqSource   *answers = &p->answers;
+
+	answers->number = LQ_ANSWERS;
+	answers->schema = p->leads_schema;
+	answers->table = psprintf("%s_answers", p->prefix);
+	answers->name = pstrdup(quote_qualified_identifier(answers->schema, answers->table));
+	answers->relid = relation_find(answers->schema, answers->table);
+	answers->activity_lead = pstrdup("lead");
+	answers->activity_at = pstrdup("answered_at");
+	answers->activity_key = pstrdup("id");
+	answers->time_zone = p->time_zone;
+	answers->columns = list_make2(pstrdup("assessment"), pstrdup("withdrawn"));
 }
 
 /* ----------------------------------------------------------------
@@ -469,7 +475,10 @@ pipeline_load(const char *name)
 	qsort(p->versions, p->nversions, sizeof(LqVersion), version_cmp);
 	resolve_relations(p);
 	if (!p->broken)
+	{
+		resolve_answers(p);
 		lq_compile_sources(p);
+	}
 	for (int i = 0; i < p->nversions && !p->broken; i++)
 		lq_collect_needs(p, &p->versions[i]);
 	MemoryContextSwitchTo(old);
@@ -488,7 +497,7 @@ known_pipelines(void)
 	initStringInfo(&buf);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		appendStringInfo(&buf, "%s\"%s\"", buf.len > 0 ? ", " : "",
-						 column_text(rel, tuple, "pipeline"));
+						 lq_column_text(rel, tuple, "pipeline"));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return buf.data;
@@ -607,6 +616,8 @@ lq_asks_for_more(LqPipeline *pipeline, int number)
 LqSource *
 lq_source_get(LqPipeline *pipeline, int32 number)
 {
+	if (number == LQ_ANSWERS)
+		return &pipeline->answers;
 	for (int i = 0; i < pipeline->nsources; i++)
 		if (pipeline->sources[i].number == number)
 			return &pipeline->sources[i];

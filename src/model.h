@@ -9,6 +9,8 @@
 #include "executor/spi.h"
 #include "expression.h"
 
+#define LQ_ANSWERS 0			/* activity tables are numbered from 1 */
+
 /* an activity table of a pipeline; expressions are over its columns */
 typedef struct LqSource
 {
@@ -27,6 +29,8 @@ typedef struct LqSource
 	LqCondition *at;			/* timestamptz */
 	LqCondition *key;			/* text */
 	LqCondition *filter;		/* bool, NULL: none */
+	LqCondition *assessment;	/* of the answers only: what was answered */
+	LqCondition *withdrawn;		/* ... or the criterion that was withdrawn */
 	char	   *filter_text;	/* qualified */
 	char	   *time_zone;		/* in which it writes local times */
 	bool		key_is_integer;
@@ -76,9 +80,11 @@ typedef struct LqPipeline
 	char	   *changed_column; /* stage_changed_at */
 	char	   *prefix;			/* side tables: <prefix>_qualification ... */
 	char	   *time_zone;
+	char	   *framework;		/* whose criteria <leads>_scored shows */
 	bool		shadow;
 	int			nsources;
 	LqSource   *sources;
+	LqSource	answers;		/* <leads>_answers, read like a source; number LQ_ANSWERS */
 	int			nversions;
 	LqVersion  *versions;		/* by number */
 	List	   *lead_columns;	/* of char *: all that published conditions name */

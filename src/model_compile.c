@@ -11,105 +11,16 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "config_rows.h"
 #include "lead_grade.h"
 #include "mb/pg_wchar.h"
 #include "model_compile.h"
+#include "sql.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* ----------------------------------------------------------------
- * Rows of one array of the configuration
- * ----------------------------------------------------------------
- */
-
-typedef struct Rows
-{
-	SPITupleTable *table;
-	int			count;
-} Rows;
-
-/* run a query whose only parameter is the configuration */
-static Rows
-rows_open(Datum config, const char *query)
-{
-	Oid			types[1] = {JSONBOID};
-	Datum		values[1];
-	Rows		rows;
-
-	values[0] = config;
-	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read configuration");
-	rows.table = SPI_tuptable;
-	rows.count = (int) SPI_processed;
-	return rows;
-}
-
-static Datum
-field(const Rows *rows, int row, int column, bool *isnull)
-{
-	return SPI_getbinval(rows->table->vals[row], rows->table->tupdesc, column, isnull);
-}
-
-/* text in the pipeline's context, NULL if null */
-static char *
-field_text(const LqPipeline *p, const Rows *rows, int row, int column)
-{
-	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
-
-	if (isnull)
-		return NULL;
-	return MemoryContextStrdup(p->cxt, TextDatumGetCString(value));
-}
-
-static double
-field_float(const Rows *rows, int row, int column, double otherwise)
-{
-	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
-
-	return isnull ? otherwise : DatumGetFloat8(value);
-}
-
-static int
-field_int(const Rows *rows, int row, int column, int otherwise)
-{
-	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
-
-	return isnull ? otherwise : DatumGetInt32(value);
-}
-
-static bool
-field_bool(const Rows *rows, int row, int column)
-{
-	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
-
-	return !isnull && DatumGetBool(value);
-}
-
-static int64
-field_usecs(const Rows *rows, int row, int column)
-{
-	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
-	int64		usecs = 0;
-
-	if (!isnull && !lq_interval_length(DatumGetIntervalP(value), &usecs))
-		usecs = PG_INT64_MAX;	/* longer than any time there is */
-	return usecs;
-}
-
-static void *
-array_alloc(const LqPipeline *p, int count, Size size)
-{
-	return MemoryContextAllocZero(p->cxt, Max(1, count) * size);
-}
 
 /* ----------------------------------------------------------------
  * Expressions
@@ -225,6 +136,11 @@ lq_compile_sources(LqPipeline *p)
 	for (int i = 0; i < p->nsources; i++)
 		if (OidIsValid(p->sources[i].relid))
 			compile_source(p, &p->sources[i]);
+	compile_source(p, &p->answers);
+	p->answers.assessment = condition_make(p, "assessment", lq_type_oid("assessment"),
+										   "answers", p->answers.name);
+	p->answers.withdrawn = condition_make(p, "withdrawn", TEXTOID,
+										  "answers", p->answers.name);
 }
 
 /* the frozen, qualified text of one expression; NULL if there is none */
@@ -233,7 +149,7 @@ expression_text(const LqPipeline *p, Datum config, const char *object, const cha
 {
 	Oid			types[3] = {JSONBOID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	Rows		rows;
+	LqConfigRows rows;
 
 	values[0] = config;
 	values[1] = CStringGetTextDatum(object);
@@ -242,7 +158,7 @@ expression_text(const LqPipeline *p, Datum config, const char *object, const cha
 							  3, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read configuration");
 	rows.table = SPI_tuptable;
-	return field_text(p, &rows, 0, 1);
+	return lq_config_text(p, &rows, 0, 1);
 }
 
 static LqCondition *
@@ -261,7 +177,7 @@ static LqCondition **
 source_conditions(const LqPipeline *p, Datum config, const char *object,
 				  Oid type, const char *kind, const char *name)
 {
-	LqCondition **conditions = array_alloc(p, p->nsources, sizeof(LqCondition *));
+	LqCondition **conditions = lq_config_alloc(p, p->nsources, sizeof(LqCondition *));
 
 	for (int i = 0; i < p->nsources; i++)
 	{
@@ -291,21 +207,21 @@ dimension_find(const LqModel *model, const char *name)
 static void
 compile_dimensions(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT r.dimension, r.minimum, r.maximum, r.weight "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'dimensions')) "
-								 "AS r(dimension pg_catalog.text, minimum pg_catalog.float8, "
-								 "maximum pg_catalog.float8, weight pg_catalog.float8) "
-								 "ORDER BY r.dimension COLLATE pg_catalog.\"C\"");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT r.dimension, r.minimum, r.maximum, r.weight "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'dimensions')) "
+									   "AS r(dimension pg_catalog.text, minimum pg_catalog.float8, "
+									   "maximum pg_catalog.float8, weight pg_catalog.float8) "
+									   "ORDER BY r.dimension COLLATE pg_catalog.\"C\"");
 
-	model->dimensions = array_alloc(p, rows.count, sizeof(LqDimension));
+	model->dimensions = lq_config_alloc(p, rows.count, sizeof(LqDimension));
 	model->total_minimum = -INFINITY;
 	model->total_maximum = INFINITY;
 	for (int i = 0; i < rows.count; i++)
 	{
-		char	   *name = field_text(p, &rows, i, 1);
-		double		minimum = field_float(&rows, i, 2, -INFINITY);
-		double		maximum = field_float(&rows, i, 3, INFINITY);
+		char	   *name = lq_config_text(p, &rows, i, 1);
+		double		minimum = lq_config_float(&rows, i, 2, -INFINITY);
+		double		maximum = lq_config_float(&rows, i, 3, INFINITY);
 		LqDimension *dimension;
 
 		if (strcmp(name, "total") == 0)
@@ -318,7 +234,7 @@ compile_dimensions(LqPipeline *p, LqModel *model, Datum config)
 		dimension->name = name;
 		dimension->minimum = minimum;
 		dimension->maximum = maximum;
-		dimension->weight = field_float(&rows, i, 4, 1);
+		dimension->weight = lq_config_float(&rows, i, 4, 1);
 	}
 	model->engagement = dimension_find(model, "engagement");
 	model->fit = dimension_find(model, "fit");
@@ -329,22 +245,22 @@ compile_stages(LqPipeline *p, LqModel *model, Datum config)
 {
 	static const char *const kinds[] = {"lead", "mql", "sal", "sql", "opportunity", "won",
 	"hold", "recycled", "disqualified", "lost"};
-	Rows		rows = rows_open(config,
-								 "SELECT r.stage, r.position, r.kind, r.stored_as "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'stages')) "
-								 "AS r(stage pg_catalog.text, \"position\" pg_catalog.int4, "
-								 "kind pg_catalog.text, stored_as pg_catalog.text) ORDER BY r.position");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT r.stage, r.position, r.kind, r.stored_as "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'stages')) "
+									   "AS r(stage pg_catalog.text, \"position\" pg_catalog.int4, "
+									   "kind pg_catalog.text, stored_as pg_catalog.text) ORDER BY r.position");
 
 	model->nstages = rows.count;
-	model->stages = array_alloc(p, rows.count, sizeof(LqStage));
+	model->stages = lq_config_alloc(p, rows.count, sizeof(LqStage));
 	for (int i = 0; i < rows.count; i++)
 	{
 		LqStage    *stage = &model->stages[i];
-		char	   *kind = field_text(p, &rows, i, 3);
+		char	   *kind = lq_config_text(p, &rows, i, 3);
 
-		stage->name = field_text(p, &rows, i, 1);
-		stage->position = field_int(&rows, i, 2, i);
-		stage->stored_as = field_text(p, &rows, i, 4);
+		stage->name = lq_config_text(p, &rows, i, 1);
+		stage->position = lq_config_int(&rows, i, 2, i);
+		stage->stored_as = lq_config_text(p, &rows, i, 4);
 		if (stage->stored_as == NULL)
 			stage->stored_as = stage->name;
 		for (int k = 0; k < lengthof(kinds); k++)
@@ -364,24 +280,24 @@ bucket_parse(const char *per)
 
 static void
 compile_rule(LqPipeline *p, LqModel *model, Datum config, LqRule *rule,
-			 const Rows *rows, int i)
+			 const LqConfigRows *rows, int i)
 {
-	char	   *decay = field_text(p, rows, i, 6);
+	char	   *decay = lq_config_text(p, rows, i, 6);
 
-	rule->name = field_text(p, rows, i, 1);
-	rule->dimension = dimension_find(model, field_text(p, rows, i, 2));
-	rule->of_lead = strcmp(field_text(p, rows, i, 3), "lead") == 0;
-	rule->activity_type = field_text(p, rows, i, 4);
-	rule->points = field_float(rows, i, 5, 0);
+	rule->name = lq_config_text(p, rows, i, 1);
+	rule->dimension = dimension_find(model, lq_config_text(p, rows, i, 2));
+	rule->of_lead = strcmp(lq_config_text(p, rows, i, 3), "lead") == 0;
+	rule->activity_type = lq_config_text(p, rows, i, 4);
+	rule->points = lq_config_float(rows, i, 5, 0);
 	if (!lq_decay_parse(decay, &rule->decay))
 		elog(ERROR, "unknown decay \"%s\" in version %d", decay, model->version);
-	rule->period = field_usecs(rows, i, 7);
-	rule->at_most = field_int(rows, i, 8, 0);
-	rule->per = bucket_parse(field_text(p, rows, i, 9));
-	rule->at_least = field_int(rows, i, 10, 0);
-	rule->within = field_usecs(rows, i, 11);
-	rule->max_points = field_float(rows, i, 12, INFINITY);
-	if (field_bool(rows, i, 13))
+	rule->period = lq_config_usecs(rows, i, 7);
+	rule->at_most = lq_config_int(rows, i, 8, 0);
+	rule->per = bucket_parse(lq_config_text(p, rows, i, 9));
+	rule->at_least = lq_config_int(rows, i, 10, 0);
+	rule->within = lq_config_usecs(rows, i, 11);
+	rule->max_points = lq_config_float(rows, i, 12, INFINITY);
+	if (lq_config_bool(rows, i, 13))
 	{
 		char	   *object = psprintf("rule %s", rule->name);
 
@@ -391,7 +307,8 @@ compile_rule(LqPipeline *p, LqModel *model, Datum config, LqRule *rule,
 			rule->conditions = source_conditions(p, config, object, BOOLOID,
 												 "rule", rule->name);
 	}
-	if (field_bool(rows, i, 14))
+	rule->answers = lq_config_assessment(p, rows, i, 15);
+	if (lq_config_bool(rows, i, 14))
 		rule->per_values = source_conditions(p, config,
 											 psprintf("per_value %s", rule->name),
 											 TEXTOID, "rule", rule->name);
@@ -446,21 +363,22 @@ compile_watches(LqPipeline *p, LqModel *model)
 static void
 compile_rules(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT r.name, r.dimension, r.applies_to, r.activity_type, r.points, "
-								 "r.decay, r.period, r.at_most, r.per, r.at_least, r.within, r.max_points, "
-								 "r.condition IS NOT NULL, r.per_value IS NOT NULL "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'rules')) "
-								 "AS r(name pg_catalog.text, dimension pg_catalog.text, applies_to pg_catalog.text, "
-								 "activity_type pg_catalog.text, points pg_catalog.float8, decay pg_catalog.text, "
-								 "period pg_catalog.interval, at_most pg_catalog.int4, per pg_catalog.text, "
-								 "at_least pg_catalog.int4, within pg_catalog.interval, "
-								 "max_points pg_catalog.float8, condition pg_catalog.text, "
-								 "per_value pg_catalog.text, enabled pg_catalog.bool) WHERE r.enabled");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT r.name, r.dimension, r.applies_to, r.activity_type, r.points, "
+									   "r.decay, r.period, r.at_most, r.per, r.at_least, r.within, r.max_points, "
+									   "r.condition IS NOT NULL, r.per_value IS NOT NULL, r.answers "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'rules')) "
+									   "AS r(name pg_catalog.text, dimension pg_catalog.text, applies_to pg_catalog.text, "
+									   "activity_type pg_catalog.text, points pg_catalog.float8, decay pg_catalog.text, "
+									   "period pg_catalog.interval, at_most pg_catalog.int4, per pg_catalog.text, "
+									   "at_least pg_catalog.int4, within pg_catalog.interval, "
+									   "max_points pg_catalog.float8, condition pg_catalog.text, "
+									   "per_value pg_catalog.text, answers lead_qualify.assessment, "
+									   "enabled pg_catalog.bool) WHERE r.enabled");
 	ListCell   *lc;
 
 	model->nrules = rows.count;
-	model->rules = array_alloc(p, rows.count + list_length(p->watches), sizeof(LqRule));
+	model->rules = lq_config_alloc(p, rows.count + list_length(p->watches), sizeof(LqRule));
 	for (int i = 0; i < rows.count; i++)
 		compile_rule(p, model, config, &model->rules[i], &rows, i);
 	foreach(lc, p->watches)
@@ -486,7 +404,7 @@ compile_rules(LqPipeline *p, LqModel *model, Datum config)
 static void
 compile_types(LqPipeline *p, LqModel *model)
 {
-	LqTypeRules *types = array_alloc(p, model->nrules, sizeof(LqTypeRules));
+	LqTypeRules *types = lq_config_alloc(p, model->nrules, sizeof(LqTypeRules));
 
 	model->types = types;
 	for (int i = 0; i < model->nrules; i++)
@@ -504,9 +422,9 @@ compile_types(LqPipeline *p, LqModel *model)
 		types[low].type = type;
 		model->ntypes++;
 	}
-	model->other_types.rules = array_alloc(p, model->nrules, sizeof(int));
+	model->other_types.rules = lq_config_alloc(p, model->nrules, sizeof(int));
 	for (int t = 0; t < model->ntypes; t++)
-		types[t].rules = array_alloc(p, model->nrules, sizeof(int));
+		types[t].rules = lq_config_alloc(p, model->nrules, sizeof(int));
 	for (int i = 0; i < model->nrules; i++)
 	{
 		const LqRule *rule = &model->rules[i];
@@ -535,10 +453,10 @@ stage_find(const LqModel *model, const char *name)
 /* from_stages: NULL means any earlier stage on the path */
 static void
 compile_from(const LqPipeline *p, LqModel *model, LqGate *gate,
-			 const Rows *rows, int row, int column)
+			 const LqConfigRows *rows, int row, int column)
 {
 	bool		isnull;
-	Datum		value = field(rows, row, column, &isnull);
+	Datum		value = lq_config_field(rows, row, column, &isnull);
 	Datum	   *names;
 	int			count;
 
@@ -548,7 +466,7 @@ compile_from(const LqPipeline *p, LqModel *model, LqGate *gate,
 	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
 					  &names, NULL, &count);
 	gate->nfrom = count;
-	gate->from = array_alloc(p, count, sizeof(int));
+	gate->from = lq_config_alloc(p, count, sizeof(int));
 	for (int i = 0; i < count; i++)
 		gate->from[i] = stage_find(model, TextDatumGetCString(names[i]));
 }
@@ -559,21 +477,21 @@ compile_from(const LqPipeline *p, LqModel *model, LqGate *gate,
  */
 static void
 compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
-				   const Rows *calls)
+				   const LqConfigRows *calls)
 {
 	gate->asks_activity = !isnan(gate->min_total) || !isnan(gate->min_engagement) ||
-		gate->activity_rule >= 0;
+		gate->framework != NULL || gate->activity_rule >= 0;
 	for (int i = 0; i < calls->count; i++)
 	{
 		bool		isnull,
 					forever;
 
-		(void) DatumGetInt64(field(calls, i, 4, &forever));
-		if (strcmp(TextDatumGetCString(field(calls, i, 1, &isnull)), stage) != 0 ||
-			strcmp(TextDatumGetCString(field(calls, i, 2, &isnull)), gate->name) != 0)
+		(void) DatumGetInt64(lq_config_field(calls, i, 4, &forever));
+		if (strcmp(TextDatumGetCString(lq_config_field(calls, i, 1, &isnull)), stage) != 0 ||
+			strcmp(TextDatumGetCString(lq_config_field(calls, i, 2, &isnull)), gate->name) != 0)
 			continue;
 		gate->asks_activity = true;
-		if (strcmp(TextDatumGetCString(field(calls, i, 3, &isnull)), "times") != 0 ||
+		if (strcmp(TextDatumGetCString(lq_config_field(calls, i, 3, &isnull)), "times") != 0 ||
 			!forever)
 			gate->asks_points = true;
 	}
@@ -581,26 +499,34 @@ compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
 
 static void
 compile_gate(LqPipeline *p, LqModel *model, Datum config, LqGate *gate,
-			 const Rows *rows, int i)
+			 const LqConfigRows *rows, int i)
 {
-	char	   *stage = field_text(p, rows, i, 1);
-	char	   *grade = field_text(p, rows, i, 7);
+	char	   *stage = lq_config_text(p, rows, i, 1);
+	char	   *grade = lq_config_text(p, rows, i, 7);
+	char	   *framework = lq_config_text(p, rows, i, 11);
 
 	gate->stage = stage_find(model, stage);
-	gate->name = field_text(p, rows, i, 2);
+	gate->name = lq_config_text(p, rows, i, 2);
 	compile_from(p, model, gate, rows, i, 3);
-	gate->min_total = field_float(rows, i, 4, NAN);
-	gate->min_engagement = field_float(rows, i, 5, NAN);
-	gate->min_fit = field_float(rows, i, 6, NAN);
+	gate->min_total = lq_config_float(rows, i, 4, NAN);
+	gate->min_engagement = lq_config_float(rows, i, 5, NAN);
+	gate->min_fit = lq_config_float(rows, i, 6, NAN);
 	gate->min_grade = grade == NULL ? -1 : lq_grade_parse(grade);
-	gate->activity_type = field_text(p, rows, i, 8);
+	gate->activity_type = lq_config_text(p, rows, i, 8);
 	gate->activity_rule = -1;
 	for (int r = 0; gate->activity_type != NULL && r < model->nrules; r++)
 		if (model->rules[r].hidden &&
 			strcmp(model->rules[r].activity_type, gate->activity_type) == 0)
 			gate->activity_rule = r;
-	gate->automatic = field_bool(rows, i, 9);
-	if (field_bool(rows, i, 10))
+	/* the very name, or else the one that differs in case only */
+	for (int f = 0; framework != NULL && f < model->nframeworks; f++)
+		if (strcmp(model->frameworks[f].name, framework) == 0 ||
+			(gate->framework == NULL && pg_strcasecmp(model->frameworks[f].name, framework) == 0))
+			gate->framework = &model->frameworks[f];
+	if (framework != NULL && gate->framework == NULL)
+		elog(ERROR, "version %d lacks framework \"%s\"", model->version, framework);
+	gate->automatic = lq_config_bool(rows, i, 9);
+	if (lq_config_bool(rows, i, 10))
 		gate->condition = lead_condition(p, config, "gate",
 										 psprintf("gate %s %s", stage, gate->name),
 										 psprintf("%s.%s", stage, gate->name));
@@ -618,23 +544,72 @@ gate_cmp(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* criteria come in the frameworks' order */
+static void
+compile_criteria(LqPipeline *p, LqFramework *framework, const LqConfigRows *rows)
+{
+	framework->criteria = lq_config_alloc(p, rows->count, sizeof(LqCriterion));
+	for (int i = 0; i < rows->count; i++)
+	{
+		LqCriterion *criterion = &framework->criteria[framework->ncriteria];
+		char	   *of = lq_config_text(p, rows, i, 1);
+
+		if (strcmp(of, framework->name) != 0)
+			continue;
+		criterion->name = lq_config_text(p, rows, i, 2);
+		criterion->len = strlen(criterion->name);
+		criterion->weight = lq_config_float(rows, i, 3, 1);
+		criterion->required = lq_config_bool(rows, i, 4);
+		criterion->met_at = lq_config_int(rows, i, 5, LQ_LEVEL_YES);
+		framework->ncriteria++;
+	}
+}
+
+static void
+compile_frameworks(LqPipeline *p, LqModel *model, Datum config)
+{
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT f.framework, f.min_met, f.min_score "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'frameworks')) "
+									   "AS f(framework pg_catalog.text, min_met pg_catalog.int4, min_score pg_catalog.float8)");
+	LqConfigRows criteria = lq_config_rows(config,
+										   "SELECT c.framework, c.criterion, c.weight, c.required, c.met_at "
+										   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'criteria')) "
+										   "AS c(framework pg_catalog.text, criterion pg_catalog.text, "
+										   "\"position\" pg_catalog.int4, weight pg_catalog.float8, "
+										   "required pg_catalog.bool, met_at pg_catalog.int4) ORDER BY c.\"position\"");
+
+	model->nframeworks = rows.count;
+	model->frameworks = lq_config_alloc(p, rows.count, sizeof(LqFramework));
+	for (int i = 0; i < rows.count; i++)
+	{
+		LqFramework *framework = &model->frameworks[i];
+
+		framework->name = lq_config_text(p, &rows, i, 1);
+		framework->min_met = lq_config_int(&rows, i, 2, -1);
+		framework->min_score = lq_config_float(&rows, i, 3, NAN);
+		compile_criteria(p, framework, &criteria);
+	}
+}
+
 static void
 compile_gates(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT g.stage, g.name, g.from_stages, g.min_total, g.min_engagement, "
-								 "g.min_fit, g.min_grade, g.activity_type, g.automatic, g.condition IS NOT NULL "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
-								 "AS g(stage pg_catalog.text, name pg_catalog.text, from_stages pg_catalog._text, "
-								 "min_total pg_catalog.float8, min_engagement pg_catalog.float8, "
-								 "min_fit pg_catalog.float8, min_grade pg_catalog.text, "
-								 "activity_type pg_catalog.text, automatic pg_catalog.bool, "
-								 "condition pg_catalog.text, enabled pg_catalog.bool) WHERE g.enabled");
-	Rows		calls = rows_open(config,
-								  CALLS_QUERY("c.stage, c.gate, c.function, c.within_us", ""));
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT g.stage, g.name, g.from_stages, g.min_total, g.min_engagement, "
+									   "g.min_fit, g.min_grade, g.activity_type, g.automatic, "
+									   "g.condition IS NOT NULL, g.framework "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
+									   "AS g(stage pg_catalog.text, name pg_catalog.text, from_stages pg_catalog._text, "
+									   "min_total pg_catalog.float8, min_engagement pg_catalog.float8, "
+									   "min_fit pg_catalog.float8, min_grade pg_catalog.text, "
+									   "framework pg_catalog.text, activity_type pg_catalog.text, automatic pg_catalog.bool, "
+									   "condition pg_catalog.text, enabled pg_catalog.bool) WHERE g.enabled");
+	LqConfigRows calls = lq_config_rows(config,
+										CALLS_QUERY("c.stage, c.gate, c.function, c.within_us", ""));
 
 	model->ngates = rows.count;
-	model->gates = array_alloc(p, rows.count, sizeof(LqGate));
+	model->gates = lq_config_alloc(p, rows.count, sizeof(LqGate));
 	for (int i = 0; i < rows.count; i++)
 	{
 		compile_gate(p, model, config, &model->gates[i], &rows, i);
@@ -648,19 +623,19 @@ compile_gates(LqPipeline *p, LqModel *model, Datum config)
 static void
 compile_exclusions(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT x.name, x.scored "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'exclusions')) "
-								 "AS x(name pg_catalog.text, scored pg_catalog.bool) "
-								 "ORDER BY x.name COLLATE pg_catalog.\"C\"");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT x.name, x.scored "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'exclusions')) "
+									   "AS x(name pg_catalog.text, scored pg_catalog.bool) "
+									   "ORDER BY x.name COLLATE pg_catalog.\"C\"");
 
-	model->exclusions = array_alloc(p, rows.count, sizeof(LqExclusion));
+	model->exclusions = lq_config_alloc(p, rows.count, sizeof(LqExclusion));
 	for (int i = 0; i < rows.count; i++)
 	{
 		LqExclusion *exclusion = &model->exclusions[model->nexclusions];
 
-		exclusion->name = field_text(p, &rows, i, 1);
-		exclusion->scored = field_bool(&rows, i, 2);
+		exclusion->name = lq_config_text(p, &rows, i, 1);
+		exclusion->scored = lq_config_bool(&rows, i, 2);
 		exclusion->condition = lead_condition(p, config, "exclusion",
 											  psprintf("exclusion %s", exclusion->name),
 											  exclusion->name);
@@ -675,35 +650,35 @@ compile_exclusions(LqPipeline *p, LqModel *model, Datum config)
 static void
 compile_bands(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT b.dimension, b.label, b.minimum "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'bands')) "
-								 "AS b(dimension pg_catalog.text, label pg_catalog.text, minimum pg_catalog.float8) "
-								 "ORDER BY b.dimension, b.minimum DESC, b.label COLLATE pg_catalog.\"C\"");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT b.dimension, b.label, b.minimum "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'bands')) "
+									   "AS b(dimension pg_catalog.text, label pg_catalog.text, minimum pg_catalog.float8) "
+									   "ORDER BY b.dimension, b.minimum DESC, b.label COLLATE pg_catalog.\"C\"");
 
 	model->nbands = rows.count;
-	model->bands = array_alloc(p, rows.count, sizeof(LqBand));
+	model->bands = lq_config_alloc(p, rows.count, sizeof(LqBand));
 	for (int i = 0; i < rows.count; i++)
 	{
-		model->bands[i].dimension = dimension_find(model, field_text(p, &rows, i, 1));
-		model->bands[i].label = field_text(p, &rows, i, 2);
-		model->bands[i].minimum = field_float(&rows, i, 3, -INFINITY);
+		model->bands[i].dimension = dimension_find(model, lq_config_text(p, &rows, i, 1));
+		model->bands[i].label = lq_config_text(p, &rows, i, 2);
+		model->bands[i].minimum = lq_config_float(&rows, i, 3, -INFINITY);
 	}
 }
 
 static void
 compile_lists(LqPipeline *p, LqModel *model, Datum config)
 {
-	Rows		rows = rows_open(config,
-								 "SELECT l.list, l.value "
-								 "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'lists')) "
-								 "AS l(list pg_catalog.text, value pg_catalog.text)");
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT l.list, l.value "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'lists')) "
+									   "AS l(list pg_catalog.text, value pg_catalog.text)");
 
 	if (rows.count == 0)
 		return;
 	model->lists = lq_list_create(p->cxt);
 	for (int i = 0; i < rows.count; i++)
-		lq_list_add(model->lists, field_text(p, &rows, i, 1), field_text(p, &rows, i, 2));
+		lq_list_add(model->lists, lq_config_text(p, &rows, i, 1), lq_config_text(p, &rows, i, 2));
 }
 
 /* ----------------------------------------------------------------
@@ -715,11 +690,11 @@ compile_lists(LqPipeline *p, LqModel *model, Datum config)
 static List *
 columns_add(LqPipeline *p, List *columns, Datum config, const char *query)
 {
-	Rows		rows = rows_open(config, query);
+	LqConfigRows rows = lq_config_rows(config, query);
 
 	for (int i = 0; i < rows.count; i++)
 	{
-		char	   *name = field_text(p, &rows, i, 1);
+		char	   *name = lq_config_text(p, &rows, i, 1);
 		bool		known = false;
 		ListCell   *lc;
 
@@ -769,27 +744,27 @@ watch_add(LqPipeline *p, char *rule, char *activity_type, int64 within)
 static void
 collect_watches(LqPipeline *p, LqVersion *version)
 {
-	Rows		calls = rows_open(version->config,
-								  CALLS_QUERY("c.argument, c.within_us",
-											  "WHERE c.function <> 'points'"));
-	Rows		types = rows_open(version->config,
-								  "SELECT DISTINCT g.activity_type "
-								  "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
-								  "AS g(activity_type pg_catalog.text, enabled pg_catalog.bool) "
-								  "WHERE g.enabled AND g.activity_type IS NOT NULL");
+	LqConfigRows calls = lq_config_rows(version->config,
+										CALLS_QUERY("c.argument, c.within_us",
+										"WHERE c.function <> 'points'"));
+	LqConfigRows types = lq_config_rows(version->config,
+										"SELECT DISTINCT g.activity_type "
+										"FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
+										"AS g(activity_type pg_catalog.text, enabled pg_catalog.bool) "
+										"WHERE g.enabled AND g.activity_type IS NOT NULL");
 	LqVersion  *before = version == p->versions ? NULL : version - 1;
 
 	version->asked = before == NULL ? 0 : before->asked;
 	for (int i = 0; i < calls.count; i++)
 	{
 		bool		isnull;
-		int64		within = DatumGetInt64(field(&calls, i, 2, &isnull));
+		int64		within = DatumGetInt64(lq_config_field(&calls, i, 2, &isnull));
 
-		version->asked += watch_add(p, field_text(p, &calls, i, 1), NULL,
+		version->asked += watch_add(p, lq_config_text(p, &calls, i, 1), NULL,
 									isnull ? 0 : within);
 	}
 	for (int i = 0; i < types.count; i++)
-		version->asked += watch_add(p, NULL, field_text(p, &types, i, 1), 0);
+		version->asked += watch_add(p, NULL, lq_config_text(p, &types, i, 1), 0);
 }
 
 /*
@@ -831,6 +806,7 @@ lq_compile_version(LqPipeline *p, LqVersion *version)
 	compile_stages(p, model, version->config);
 	compile_rules(p, model, version->config);
 	compile_types(p, model);
+	compile_frameworks(p, model, version->config);
 	compile_gates(p, model, version->config);
 	compile_exclusions(p, model, version->config);
 	compile_bands(p, model, version->config);

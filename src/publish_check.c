@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "expression.h"
+#include "framework_table.h"
 #include "lead_grade.h"
 #include "miscadmin.h"
 #include "publish.h"
@@ -222,9 +223,9 @@ static const DraftCheck draft_checks[] = {
 	{ERRCODE_INVALID_PARAMETER_VALUE,
 		GATE("asks for nothing', g.name, g.stage, $1)")
 		FROM_GATE "g.enabled AND g.automatic AND g.min_total IS NULL AND g.min_engagement IS NULL"
-		" AND g.min_fit IS NULL AND g.min_grade IS NULL AND g.activity_type IS NULL"
+		" AND g.min_fit IS NULL AND g.min_grade IS NULL AND g.framework IS NULL AND g.activity_type IS NULL"
 		" AND g.condition IS NULL" FIRST_GATE,
-	"Every lead would go through at once: give it a minimum, an activity_type or a condition, or set automatic to false."},
+	"Every lead would go through at once: give it a minimum, a framework, an activity_type or a condition, or set automatic to false."},
 	{ERRCODE_UNDEFINED_OBJECT,
 		GATE("asks for engagement, but there is no dimension \"engagement\"', g.name, g.stage, $1)")
 		FROM_GATE "g.min_engagement IS NOT NULL AND " NO_DIMENSION("'engagement'") FIRST_GATE,
@@ -286,6 +287,35 @@ check_grades(const Draft *draft)
 					 errmsg("band \"%s\" of fit of pipeline \"%s\" is no grade",
 							label, draft->pipeline),
 					 errhint("Grades are A+, A, A-, B+ and so on to F.")));
+	}
+}
+
+static void
+gate_context(void *culprit)
+{
+	errcontext("%s", (const char *) culprit);
+}
+
+/* frameworks that gates name must exist and be of use */
+static void
+check_frameworks(const Draft *draft)
+{
+	uint64		n = draft_query("SELECT DISTINCT ON (g.framework) g.framework,"
+								" pg_catalog.format('gate \"%s\" of stage \"%s\" of pipeline \"%s\"', g.name, g.stage, $1)"
+								" FROM lead_qualify.gate AS g WHERE g.pipeline = $1 AND g.enabled"
+								" AND g.framework IS NOT NULL ORDER BY g.framework, g.stage, g.name",
+								draft->pipeline, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *framework = result_text(table, i, 1);
+		ErrorContextCallback callback = {error_context_stack, gate_context, NULL};
+
+		callback.arg = result_text(table, i, 2);
+		error_context_stack = &callback;
+		(void) lq_framework_get(framework, strlen(framework), false);
+		error_context_stack = callback.previous;
 	}
 }
 
@@ -658,6 +688,7 @@ lq_draft_freeze(const char *pipeline, Oid leads)
 	open_sources(&draft);
 	check_rows(&draft);
 	check_grades(&draft);
+	check_frameworks(&draft);
 	check_expressions(&draft);
 	draft_query("SELECT lead_qualify.draft_config($1) || $2::pg_catalog.jsonb",
 				pipeline, compiled_json(&draft));

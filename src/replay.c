@@ -205,6 +205,12 @@ observe(LqCases *cases, LqCase *c, TimestampTz now)
 	c->images[c->nimages++] = c->current;
 }
 
+static bool
+same_answers(const LqAssessment *a, const LqAssessment *b)
+{
+	return a == NULL || b == NULL ? a == b : lq_assessment_equal(a, b);
+}
+
 /* did the replay come to what is stored? */
 static bool
 unchanged(LqPipeline *p, const LqCase *c)
@@ -219,6 +225,8 @@ unchanged(LqPipeline *p, const LqCase *c)
 		lq_asks_for_more(p, stored->published) ||
 		stored->attributes_at != c->lead.attributes_at ||
 		stored->lead_since != c->lead_since ||
+		!same_answers(stored->assessment, c->lead.assessment) ||
+		!same_answers(stored->confirmed, c->lead.confirmed) ||
 		stored->next_due_at != c->next_due_at)
 		return false;
 	packed = lq_score_pack(c->lead.score);
@@ -595,6 +603,12 @@ verify_horizon(const LqCase *c)
 }
 
 static const char *
+answers_text(const LqAssessment *assessment)
+{
+	return assessment == NULL ? NULL : lq_assessment_text(assessment);
+}
+
+static const char *
 grade_text(int grade)
 {
 	return grade < 0 ? NULL : lq_grade_name(grade);
@@ -612,6 +626,10 @@ verify_summary(Verifier *v, const LqStored *was, const LqCase *c, double toleran
 	differ_number(v, "fit_at_event", was->fit, is.fit, tolerance);
 	differ_text(v, "scored_at", time_text(was->scored_at), time_text(is.scored_at));
 	differ_text(v, "grade", grade_text(was->grade), grade_text(is.grade));
+	differ_text(v, "assessment", answers_text(was->assessment),
+				answers_text(c->lead.assessment));
+	differ_text(v, "confirmed", answers_text(was->confirmed),
+				answers_text(c->lead.confirmed));
 }
 
 static void

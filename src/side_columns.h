@@ -20,10 +20,11 @@ typedef struct LqSideTable
 	int			ncolumns;
 	const char *constraint;		/* after the columns */
 	int			fillfactor;
+	bool		events;			/* many rows a lead, to be found by it */
 	const char *comment;		/* NULL: the mark */
 } LqSideTable;
 
-#define LQ_NSIDE_TABLES 3
+#define LQ_NSIDE_TABLES 4
 extern const LqSideTable lq_side_tables[LQ_NSIDE_TABLES];
 
 /* what is wrong with a column, NULL if all are as they were made */

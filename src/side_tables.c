@@ -18,6 +18,7 @@
 #include "commands/policy.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "model.h"
 #include "side_columns.h"
 #include "side_tables.h"
 #include "sql.h"
@@ -40,6 +41,8 @@ static const char *const scored_columns[][2] = {
 	{"stage", "Stage the lead is in"},
 	{"stage_position", "Position of the stage, for ORDER BY"},
 	{"days_in_stage", "Days since the lead entered the stage; NULL: unknown"},
+	{"missing_criteria", "Criteria of the pipeline's framework that the lead does not meet, in its order"},
+	{"next_question", "Question to ask next"},
 };
 
 /* ----------------------------------------------------------------
@@ -202,7 +205,7 @@ create_table(const LqTarget *target, const LqSideTable *table)
 	for (int i = 0; i < table->ncolumns; i++)
 		lq_run("COMMENT ON COLUMN %s.%I IS %L", name, table->columns[i].name,
 			   table->columns[i].comment);
-	if (strcmp(table->suffix, "stage_history") == 0)
+	if (table->events)
 		lq_run("CREATE INDEX ON %s (lead)", name);
 	if (GetUserId() != target->owner)
 		lq_run("ALTER TABLE %s OWNER TO %I", name,
@@ -232,7 +235,10 @@ copy_grants(const LqTarget *target, const char *name)
 		lq_run("GRANT SELECT ON %s TO %s%s", name, grantees[i], options[i]);
 }
 
-/* a row is visible when its lead is; the owner passes by */
+/*
+ * A row is visible when its lead is; the owner passes by.  Answers are also
+ * given by others, on leads that they see.
+ */
 static void
 create_policy(const LqTarget *target, const char *suffix)
 {
@@ -241,9 +247,9 @@ create_policy(const LqTarget *target, const char *suffix)
 
 	lq_run("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", name);
 	if (!OidIsValid(get_relation_policy_oid(relid, LQ_POLICY, true)))
-		lq_run("CREATE POLICY " LQ_POLICY " ON %s FOR SELECT"
+		lq_run("CREATE POLICY " LQ_POLICY " ON %s FOR %s"
 			   " USING (EXISTS (SELECT FROM %s AS l WHERE l.%I = %I.lead))",
-			   name, target->name, target->lead_key,
+			   name, strcmp(suffix, "answers") == 0 ? "ALL" : "SELECT", target->name, target->lead_key,
 			   psprintf("%s_%s", target->prefix, suffix));
 }
 
@@ -311,8 +317,11 @@ lq_views_create(const LqTarget *target)
 		   " SELECT s.lead, s.total, s.engagement, s.fit, s.grade,"
 		   " NULLIF(pg_catalog.concat(s.grade, lead_qualify.band_label(%L, 'engagement', s.engagement)), '') AS label,"
 		   " s.stage, lead_qualify.stage_position(%L, s.stage) AS stage_position,"
-		   " CAST(EXTRACT(epoch FROM pg_catalog.now() - h.entered_at) / 86400 AS double precision) AS days_in_stage"
-		   " FROM (SELECT q.lead, q.stage,"
+		   " CAST(EXTRACT(epoch FROM pg_catalog.now() - h.entered_at) / 86400 AS double precision) AS days_in_stage,"
+		   " lead_qualify.missing_criteria(s.assessment, lead_qualify.pipeline_framework(%L)) AS missing_criteria,"
+		   " lead_qualify.next_question(s.assessment, lead_qualify.pipeline_framework(%L),"
+		   " pg_catalog.current_setting('lead_qualify.language')) AS next_question"
+		   " FROM (SELECT q.lead, q.stage, q.assessment,"
 		   " lead_qualify.total(q.score, t.at) AS total,"
 		   " " POINTS_OR_NULL("engagement") " AS engagement,"
 		   " " POINTS_OR_NULL("fit") " AS fit,"
@@ -320,7 +329,7 @@ lq_views_create(const LqTarget *target)
 		   " AS lead_qualify.lead_grade) AS grade FROM %s AS q,"
 		   " LATERAL (SELECT GREATEST(pg_catalog.now(), q.scored_at) AS at) AS t) AS s"
 		   " LEFT JOIN %s AS h ON h.lead = s.lead AND h.left_at IS NULL AND h.superseded_at IS NULL",
-		   name, target->pipeline, target->pipeline, target->pipeline,
+		   name, target->pipeline, target->pipeline, target->pipeline, target->pipeline, target->pipeline,
 		   side_name(target->schema, target->prefix, "qualification"),
 		   side_name(target->schema, target->prefix, "stage_history"));
 	lq_run("COMMENT ON VIEW %s IS %L", name,
@@ -437,6 +446,18 @@ lq_leads_triggers_create(const LqTarget *target)
 				   EACH_STATEMENT, call);
 	if (row)
 		enable_always(pipeline, table, events);
+}
+
+/* answers are events like activities, and fire as they do */
+void
+lq_answers_triggers_create(const LqTarget *target)
+{
+	LqActivityTable answers = {0};
+
+	answers.number = LQ_ANSWERS;
+	answers.name = side_name(target->schema, target->prefix, "answers");
+	answers.fire = target->fire;
+	lq_activity_triggers_create(target, &answers);
 }
 
 /* ----------------------------------------------------------------

@@ -23,6 +23,7 @@ extern void lq_side_tables_keep(const char *schema, const char *prefix,
 extern void lq_views_create(const LqTarget *target);
 extern void lq_views_drop(const char *schema, const char *prefix);
 extern void lq_leads_triggers_create(const LqTarget *target);
+extern void lq_answers_triggers_create(const LqTarget *target);
 extern void lq_activity_triggers_create(const LqTarget *target,
 										const LqActivityTable *activities);
 extern void lq_stage_columns_add(const LqTarget *target);

@@ -273,3 +273,38 @@ lq_try(void (*body) (void *arg), void *arg)
 	CurrentResourceOwner = owner;
 	return done;
 }
+
+Oid
+lq_type_oid(const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum(name), ObjectIdGetDatum(lq_schema()));
+}
+
+/* number of a column of one of our own tables; columns may be added by upgrades */
+int
+lq_column_number(Relation rel, const char *name)
+{
+	int			attnum = SPI_fnumber(RelationGetDescr(rel), name);
+
+	if (attnum <= 0)
+		elog(ERROR, "column \"%s\" of \"lead_qualify.%s\" is missing",
+			 name, RelationGetRelationName(rel));
+	return attnum;
+}
+
+Datum
+lq_column(Relation rel, HeapTuple tuple, const char *name, bool *isnull)
+{
+	return heap_getattr(tuple, lq_column_number(rel, name), RelationGetDescr(rel), isnull);
+}
+
+/* NULL if it is null */
+char *
+lq_column_text(Relation rel, HeapTuple tuple, const char *name)
+{
+	bool		isnull;
+	Datum		value = lq_column(rel, tuple, name, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}

@@ -39,8 +39,15 @@ extern void lq_set_safe_path(void);
  */
 extern bool lq_try(void (*body) (void *arg), void *arg);
 
+/* columns of our own tables' rows */
+extern int	lq_column_number(Relation rel, const char *name);
+extern Datum lq_column(Relation rel, HeapTuple tuple, const char *name, bool *isnull);
+extern char *lq_column_text(Relation rel, HeapTuple tuple, const char *name);
+
 /* schema and owner of the extension */
 extern Oid	lq_schema(void);
+/* one of the extension's types */
+extern Oid	lq_type_oid(const char *name);
 extern Oid	lq_extension_owner(void);
 
 #endif

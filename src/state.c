@@ -99,7 +99,8 @@ plan_read(LqPipeline *p)
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
 									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
-									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade "
+									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade, "
+									   "q.assessment, q.confirmed "
 									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
 									   lq_side_name(p, "qualification")),
 							 1, &p->key_array);
@@ -260,6 +261,13 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	c->was.scored_at = lq_field_time(row, 15, DT_NOBEGIN);
 	number = lq_field(row, 16, &isnull);
 	c->was.grade = isnull ? -1 : DatumGetInt16(number);
+	c->lead.assessment = lq_field_assessment(row, 17, cxt);
+	/* with the mark, as the engine has it */
+	c->lead.confirmed = lq_field_assessment(row, 18, cxt);
+	c->was.assessment = c->lead.assessment;
+	c->was.confirmed = c->lead.confirmed;
+	if (c->lead.mark_stage == NULL)
+		c->lead.confirmed = NULL;
 	(void) lq_field(row, 2, &isnull);
 	if (!isnull && c->lead.model != NULL)
 	{
@@ -271,6 +279,7 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 										cxt, &problem);
 		/* a score that is not of its version is computed anew */
 		c->scored = c->lead.score != NULL &&
+			(c->lead.mark_stage == NULL) == (c->lead.confirmed == NULL) &&
 			same_dimensions(c->lead.score, c->lead.model);
 	}
 	if (c->scored && c->current != NULL)
@@ -348,16 +357,9 @@ lq_cases_read_images(LqCases *cases)
 
 #define STATE_COLUMNS \
 	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
-	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version"
-#define NSTATE 15				/* columns above */
-
-/* one of the extension's types */
-Oid
-lq_type_oid(const char *name)
-{
-	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-						   CStringGetDatum(name), ObjectIdGetDatum(lq_schema()));
-}
+	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version, " \
+	"assessment, confirmed"
+#define NSTATE 17				/* columns above */
 
 /* element types of the arrays that a write takes, after the keys' */
 static void
@@ -365,13 +367,15 @@ state_types(Oid *types)
 {
 	Oid			score = lq_type_oid("lead_score");
 	Oid			grade = lq_type_oid("lead_grade");
+	Oid			assessment = lq_type_oid("assessment");
 	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
 		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid};
 
 	memcpy(types, fixed, sizeof(fixed));
 	types[0] = score;
 	types[6] = grade;
+	types[15] = types[16] = assessment;
 }
 
 static SPIPlanPtr
@@ -465,6 +469,9 @@ state_values(const LqCase *c, int published, Datum *values, bool *nulls)
 	values[12] = TimestampTzGetDatum(c->lead_since);
 	values[13] = Int32GetDatum(lead->model->version);
 	values[14] = Int32GetDatum(published);
+	values[15] = PointerGetDatum(lead->assessment);
+	nulls[16] = lead->confirmed == NULL;
+	values[16] = PointerGetDatum(lead->confirmed);
 }
 
 static bool

@@ -26,6 +26,8 @@ typedef struct LqStored
 	double		fit;
 	TimestampTz scored_at;
 	int			grade;
+	const LqAssessment *assessment;
+	const LqAssessment *confirmed;	/* NULL: none */
 } LqStored;
 
 typedef struct LqCase
@@ -122,7 +124,6 @@ typedef enum LqPlan
 	LQ_PLAN_COUNT
 } LqPlan;
 
-extern Oid	lq_type_oid(const char *name);
 /* are both null or both the same? */
 static inline bool
 lq_text_equal(const char *a, const char *b)
@@ -136,6 +137,7 @@ extern TimestampTz lq_field_time(int row, int column, TimestampTz otherwise);
 extern double lq_field_float(int row, int column); /* NaN for null */
 extern int64 lq_field_bigint(int row, int column);
 extern char *lq_field_text(int row, int column, MemoryContext cxt); /* NULL for null */
+extern const LqAssessment *lq_field_assessment(int row, int column, MemoryContext cxt);
 
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);

@@ -94,7 +94,7 @@ lq_activity_changed(PG_FUNCTION_ARGS)
 	LqSource   *source;
 	const char *third;
 
-	if (!lq_live_begin(&live, trigdata, "activity_changed"))
+	if (lq_follows_lead() || !lq_live_begin(&live, trigdata, "activity_changed"))
 		return PointerGetDatum(NULL);
 	source = lq_live_source(&live, trigdata);
 	third = trigdata->tg_trigger->tgnargs > 2 ? trigdata->tg_trigger->tgargs[2] : "";

@@ -1,0 +1,198 @@
+/*
+ * answer.c
+ *		answer() and withdraw(): rows of <leads>_answers, written with the
+ *		caller's rights.  The trigger on that table does the rest, as it does
+ *		for rows that an application inserts itself.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "lead_qualify.h"
+#include "miscadmin.h"
+#include "replay.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+/* the lead that a row is about, and the row */
+typedef struct Given
+{
+	LqPipeline *pipeline;
+	Datum		key;
+	char	   *name;			/* of the lead */
+	Datum		assessment;		/* 0: none */
+	char	   *withdrawn;		/* NULL: none */
+	TimestampTz at;
+	Datum		note;			/* 0: none */
+} Given;
+
+static void
+refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+/* arguments that both functions have: pipeline and lead, which is of any type */
+static void
+read_lead(FunctionCallInfo fcinfo, Given *given)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	Oid			output;
+	bool		varlena;
+
+	refuse_null(fcinfo, 0, "pipeline");
+	refuse_null(fcinfo, 1, "lead");
+	memset(given, 0, sizeof(Given));
+	given->pipeline = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	lq_pipeline_check(given->pipeline);
+	getTypeOutputInfo(type, &output, &varlena);
+	given->name = OidOutputFunctionCall(output, PG_GETARG_DATUM(1));
+	given->key = lq_key_parse(given->pipeline, given->name);
+	given->at = GetCurrentTransactionStartTimestamp();
+}
+
+/*
+ * What is stored of the lead, read as its owner; SPI is connected.  False if
+ * there is no such lead.
+ */
+static bool
+find_lead(const Given *given, LqAssessment **assessment, TimestampTz *scored_at)
+{
+	LqPipeline *p = given->pipeline;
+	Oid			type = p->key_type;
+	Datum		key = given->key;
+	bool		found;
+	bool		isnull;
+	LqUser		saved;
+
+	lq_become(&saved, p->owner);
+	if (SPI_execute_with_args(lq_format("SELECT q.assessment, q.scored_at FROM %s AS l LEFT JOIN %s AS q "
+										"ON q.lead = l.%I WHERE l.%I = $1",
+										lq_leads_name(p), lq_side_name(p, "qualification"),
+										p->lead_key, p->lead_key),
+							  1, &type, &key, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the lead");
+	lq_return(&saved);
+	found = SPI_processed > 0;
+	*assessment = NULL;
+	*scored_at = DT_NOBEGIN;
+	if (found)
+	{
+		Datum		value = lq_field(0, 1, &isnull);
+
+		if (!isnull)
+			*assessment = (LqAssessment *) PG_DETOAST_DATUM(value);
+		*scored_at = lq_field_time(0, 2, DT_NOBEGIN);
+	}
+	return found;
+}
+
+/*
+ * Insert the row.  The caller's policies come first: who does not see the
+ * lead learns nothing of it.
+ */
+static void
+insert_row(const Given *given)
+{
+	LqPipeline *p = given->pipeline;
+	Oid			types[6] = {p->key_type, lq_type_oid("assessment"), TEXTOID,
+	TIMESTAMPTZOID, TEXTOID, TEXTOID};
+	Datum		values[6];
+	char		nulls[7] = "      ";
+	LqAssessment *before;
+	TimestampTz scored_at;
+	LqUser		saved;
+
+	values[0] = given->key;
+	values[1] = given->assessment;
+	nulls[1] = given->assessment == (Datum) 0 ? 'n' : ' ';
+	values[2] = given->withdrawn == NULL ? (Datum) 0 : CStringGetTextDatum(given->withdrawn);
+	nulls[2] = given->withdrawn == NULL ? 'n' : ' ';
+	values[3] = TimestampTzGetDatum(given->at);
+	values[4] = given->note;
+	nulls[4] = given->note == (Datum) 0 ? 'n' : ' ';
+	values[5] = CStringGetTextDatum(lq_actor != NULL && lq_actor[0] != '\0' ? lq_actor :
+									GetUserNameFromId(GetUserId(), false));
+	lq_become(&saved, GetUserId());
+	if (SPI_execute_with_args(lq_format("INSERT INTO %s (lead, assessment, withdrawn, answered_at, note, answered_by) "
+										"VALUES ($1, $2, $3, $4, $5, $6)",
+										lq_side_name(p, "answers")),
+							  6, types, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not record the answer");
+	lq_return(&saved);
+	if (!find_lead(given, &before, &scored_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("lead \"%s\" is not in %s", given->name, lq_leads_name(p)),
+				 errhint("A lead is named by its \"%s\".", p->lead_key)));
+}
+
+PG_FUNCTION_INFO_V1(lq_answer);
+
+/* answer(pipeline, lead, assessment, answered_at, note) */
+Datum
+lq_answer(PG_FUNCTION_ARGS)
+{
+	Given		given;
+
+	read_lead(fcinfo, &given);
+	refuse_null(fcinfo, 2, "assessment");
+	refuse_null(fcinfo, 3, "answered_at");
+	given.assessment = PointerGetDatum(PG_GETARG_VARLENA_P(2));
+	if (lq_assessment_count((LqAssessment *) DatumGetPointer(given.assessment)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the assessment is empty: nothing was answered"),
+				 errhint("Name at least one criterion, such as 'budget=yes'; withdraw() takes an answer back.")));
+	given.at = PG_GETARG_TIMESTAMPTZ(3);
+	if (TIMESTAMP_NOT_FINITE(given.at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("answered_at must be finite"),
+				 errhint("Pass a time, or leave it out for now().")));
+	given.note = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);
+	SPI_connect();
+	insert_row(&given);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(lq_withdraw);
+
+/*
+ * withdraw(pipeline, lead, criterion): from now on, or from the newest event
+ * where that was dated later.
+ */
+Datum
+lq_withdraw(PG_FUNCTION_ARGS)
+{
+	Given		given;
+	LqAssessment *answered;
+	TimestampTz scored_at;
+	text	   *criterion;
+
+	read_lead(fcinfo, &given);
+	refuse_null(fcinfo, 2, "criterion");
+	criterion = PG_GETARG_TEXT_PP(2);
+	given.withdrawn = lq_criterion_fold(VARDATA_ANY(criterion), VARSIZE_ANY_EXHDR(criterion));
+	SPI_connect();
+	(void) find_lead(&given, &answered, &scored_at);
+	given.at = Max(given.at, scored_at);
+	insert_row(&given);
+	if (answered == NULL ||
+		lq_assessment_level(answered, given.withdrawn, strlen(given.withdrawn)) == LQ_UNKNOWN)
+		ereport(NOTICE,
+				(errmsg("lead \"%s\" had no answer to \"%s\"", given.name, given.withdrawn),
+				 answered == NULL || lq_assessment_count(answered) == 0 ?
+				 errdetail("It has answered nothing.") :
+				 errdetail("It has answered: %s.", lq_assessment_text(answered))));
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,206 @@
+/*
+ * gate.c
+ *		What a gate asks of a lead, and whether it holds: part of the pure
+ *		engine.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "engine.h"
+#include "lead_grade.h"
+
+/* ----------------------------------------------------------------
+ * Small questions
+ * ----------------------------------------------------------------
+ */
+
+/* a threshold holds at score >= threshold, give or take rounding */
+bool
+lq_reaches(double score, double threshold)
+{
+	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
+}
+
+int
+lq_model_stage(const LqModel *model, const char *name)
+{
+	for (int i = 0; name != NULL && i < model->nstages; i++)
+		if (strcmp(model->stages[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* rules are sorted by name */
+int
+lq_model_rule(const LqModel *model, const char *name)
+{
+	int			low = 0,
+				high = model->nrules - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			cmp = strcmp(name, model->rules[middle].name);
+
+		if (cmp == 0)
+			return middle;
+		if (cmp < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/* grade of the fit dimension, -1 if no band reaches down to it */
+int
+lq_model_grade(const LqModel *model, const LqScore *score, TimestampTz at)
+{
+	double		fit;
+
+	if (model->fit < 0)
+		return -1;
+	fit = lq_score_points(score, model->fit, at, false);
+	for (int i = 0; i < model->nbands; i++)
+		if (model->bands[i].dimension == model->fit &&
+			lq_reaches(fit, model->bands[i].minimum))
+			return lq_grade_parse(model->bands[i].label);
+	return -1;
+}
+
+/* matches of a rule in this cycle, at most "within" old; 0 counts all */
+int64
+lq_times(const LqEngine *engine, const char *rule, int64 within)
+{
+	const LqScore *score = engine->lead->score;
+	int			memory = lq_score_memory(engine->lead->score, rule, false);
+	int64		count = 0;
+
+	if (memory < 0)
+		return 0;
+	if (within == 0)
+		return engine->fresh ? score->memories[memory].fresh_matches :
+			score->memories[memory].matches;
+	for (int i = 0; i < score->ntimes; i++)
+	{
+		const LqTime *time = &score->times[i];
+
+		if (time->memory == memory && !time->pending &&
+			engine->at - time->at <= within &&
+			(!engine->fresh || time->at > score->mark))
+			count++;
+	}
+	return count;
+}
+
+/* newest match of a rule, DT_NOBEGIN if there is none */
+TimestampTz
+lq_last_match(const LqEngine *engine, const char *rule)
+{
+	const LqScore *score = engine->lead->score;
+	int			memory = lq_score_memory(engine->lead->score, rule, false);
+	TimestampTz last;
+
+	if (memory < 0)
+		return DT_NOBEGIN;
+	last = score->memories[memory].last_at;
+	if (engine->fresh && last <= score->mark)
+		return DT_NOBEGIN;
+	return last;
+}
+
+/* what the lead has answered, as the gate at work sees it */
+const LqAssessment *
+lq_lead_answers(const LqEngine *engine)
+{
+	return engine->fresh ? engine->lead->confirmed : engine->lead->assessment;
+}
+
+/* the first exclusion that holds for the lead, by name; NULL if none */
+const LqExclusion *
+lq_exclusion_holding(LqEngine *engine)
+{
+	const LqModel *model = engine->lead->model;
+
+	for (int i = 0; i < model->nexclusions; i++)
+		if (engine->holds(engine, model->exclusions[i].condition))
+			return &model->exclusions[i];
+	return NULL;
+}
+
+/* ----------------------------------------------------------------
+ * Gates
+ * ----------------------------------------------------------------
+ */
+
+/* does every requirement of a gate hold now? engine->fresh says by which facts */
+bool
+lq_gate_holds(LqEngine *engine, const LqGate *gate)
+{
+	LqLead	   *lead = engine->lead;
+	const LqModel *model = lead->model;
+	LqScore    *score = lead->score;
+	TimestampTz at = engine->at;
+	bool		fresh = engine->fresh;
+
+	if (!isnan(gate->min_total) &&
+		!lq_reaches(lq_score_total(score, at, fresh), gate->min_total))
+		return false;
+	if (!isnan(gate->min_engagement) &&
+		!lq_reaches(lq_score_points(score, model->engagement, at, fresh),
+					gate->min_engagement))
+		return false;
+	if (!isnan(gate->min_fit) &&
+		!lq_reaches(lq_score_points(score, model->fit, at, fresh),
+					gate->min_fit))
+		return false;
+	if (gate->min_grade >= 0 &&
+		lq_model_grade(model, score, at) < gate->min_grade)
+		return false;
+	if (gate->activity_rule >= 0 &&
+		lq_times(engine, model->rules[gate->activity_rule].name, 0) == 0)
+		return false;
+	if (gate->framework != NULL &&
+		!lq_framework_qualified(gate->framework, lq_lead_answers(engine)))
+		return false;
+	/* facts about the lead alone are old news after a step back */
+	if (fresh && !gate->asks_activity && lead->attributes_at <= score->mark)
+		return false;
+	return gate->condition == NULL || engine->holds(engine, gate->condition);
+}
+
+/*
+ * May this gate move the lead from where it is?  That is a question of the
+ * path only, not of the gate's requirements.
+ */
+bool
+lq_gate_reachable(const LqModel *model, const LqGate *gate, int current)
+{
+	const LqStage *from = &model->stages[current];
+	const LqStage *to = &model->stages[gate->stage];
+
+	if (!LQ_ON_PATH(to->kind))
+		return false;
+	if (LQ_ON_PATH(from->kind) && to->position <= from->position)
+		return false;
+	if (gate->nfrom < 0)
+		return LQ_ON_PATH(from->kind);
+	for (int i = 0; i < gate->nfrom; i++)
+		if (gate->from[i] == current)
+			return true;
+	return false;
+}
+
+/* was this stage left behind by the step back that set the mark? */
+bool
+lq_stage_left_behind(const LqLead *lead, int stage)
+{
+	int			marked;
+
+	if (lead->mark_stage == NULL)
+		return false;
+	marked = lq_model_stage(lead->model, lead->mark_stage);
+	return marked >= 0 &&
+		lead->model->stages[stage].position <= lead->model->stages[marked].position;
+}

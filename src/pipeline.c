@@ -1,0 +1,116 @@
+/*
+ * pipeline.c
+ *		alter_pipeline(), and what the views beside the leads ask of a pipeline.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "framework_table.h"
+#include "replay.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* ----------------------------------------------------------------
+ * alter_pipeline
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(lq_alter_pipeline);
+
+/* alter_pipeline(pipeline, framework): what is NULL stays as it is */
+Datum
+lq_alter_pipeline(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	LqUser		saved;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("pipeline must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	(void) lq_pipeline_for_owner(name, "alter");
+	if (!PG_ARGISNULL(1))
+	{
+		text	   *framework = PG_GETARG_TEXT_PP(1);
+		char	   *known = pstrdup(lq_framework_get(VARDATA_ANY(framework),
+													 VARSIZE_ANY_EXHDR(framework),
+													 false)->name);
+
+		SPI_connect();
+		lq_become(&saved, lq_extension_owner());
+		lq_run("UPDATE lead_qualify.pipeline SET framework = %L WHERE pipeline = %L",
+			   known, name);
+		lq_return(&saved);
+		SPI_finish();
+	}
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ * What <leads>_scored asks
+ * ----------------------------------------------------------------
+ */
+
+/* the version in force now, NULL if there is none or no such pipeline */
+static const LqModel *
+live_model(const char *name)
+{
+	LqPipeline *pipeline = lq_pipeline_get(name, true);
+
+	if (pipeline == NULL || pipeline->broken)
+		return NULL;
+	return lq_model_at(pipeline, GetCurrentTransactionStartTimestamp());
+}
+
+PG_FUNCTION_INFO_V1(lq_band_label);
+
+/* the highest band of the dimension that the value reaches */
+Datum
+lq_band_label(PG_FUNCTION_ARGS)
+{
+	const LqModel *model = live_model(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *dimension = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	double		value = PG_GETARG_FLOAT8(2);
+
+	for (int i = 0; model != NULL && i < model->nbands; i++)
+	{
+		const LqBand *band = &model->bands[i];
+		const char *name = band->dimension < 0 ? "total" :
+			model->dimensions[band->dimension].name;
+
+		if (strcmp(name, dimension) == 0 && lq_reaches(value, band->minimum))
+			PG_RETURN_TEXT_P(cstring_to_text(band->label));
+	}
+	PG_RETURN_NULL();
+}
+
+PG_FUNCTION_INFO_V1(lq_stage_position);
+
+Datum
+lq_stage_position(PG_FUNCTION_ARGS)
+{
+	const LqModel *model = live_model(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	int			stage = model == NULL ? -1 :
+		lq_model_stage(model, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+
+	if (stage < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(model->stages[stage].position);
+}
+
+PG_FUNCTION_INFO_V1(lq_pipeline_framework);
+
+/* the framework whose criteria <leads>_scored shows; NULL if it is of no use */
+Datum
+lq_pipeline_framework(PG_FUNCTION_ARGS)
+{
+	LqPipeline *pipeline = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
+
+	if (pipeline == NULL ||
+		lq_framework_get(pipeline->framework, strlen(pipeline->framework), true) == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(pipeline->framework));
+}
