@@ -39,7 +39,7 @@ SELECT id, stage FROM now_in WHERE id = 2;
 
 -- withdrawn before the last answer: the gate stays shut
 SELECT lead_qualify.answer('a', 3, 'budget=yes, authority=yes', '2026-01-03');
-INSERT INTO leads_answers (lead, withdrawn, answered_at) VALUES (3, 'budget', '2026-01-04');
+INSERT INTO leads_answers (lead, withdrawn, answered_at) VALUES (3, 'Money', '2026-01-04');
 SELECT lead_qualify.answer('a', 3, 'need=yes, timing=yes', '2026-01-05');
 SELECT * FROM now_in WHERE id = 3;
 -- withdraw() now; of nothing it says so
@@ -120,6 +120,14 @@ SELECT * FROM lead_qualify.verify('a');
 ROLLBACK;
 SELECT object, name, change FROM lead_qualify.diff('a');
 
+-- two gates spell one framework differently: it is frozen once
+BEGIN;
+INSERT INTO lead_qualify.gate (pipeline, stage, name, framework) VALUES ('a', 'mql', 'bant', 'bant');
+SELECT lead_qualify.publish('a');
+SELECT jsonb_array_length(config -> 'frameworks') AS frameworks, jsonb_array_length(config -> 'criteria') AS criteria
+FROM lead_qualify.version ORDER BY version DESC LIMIT 1;
+ROLLBACK;
+
 -- a framework of one's own
 INSERT INTO lead_qualify.framework (framework, min_met) VALUES ('Наша', 1);
 INSERT INTO lead_qualify.criterion (framework, criterion, position, met_at) VALUES ('Наша', 'Бюджет', 1, 1), ('Наша', 'срок', 2, 3);
@@ -167,7 +175,7 @@ SELECT lead_qualify.withdraw('a', 1, NULL);
 \set VERBOSITY terse
 INSERT INTO leads_answers (lead) VALUES (1);
 INSERT INTO leads_answers (lead, assessment, withdrawn) VALUES (1, 'budget=yes', 'need');
-INSERT INTO leads_answers (lead, withdrawn) VALUES (1, 'Money');
+INSERT INTO leads_answers (lead, withdrawn) VALUES (1, 'what?');
 INSERT INTO leads_answers (lead, assessment, answered_at) VALUES (1, 'budget=yes', '-infinity');
 \set VERBOSITY default
 SELECT lead_qualify.alter_pipeline('a', framework => 'BAND');

@@ -1672,10 +1672,10 @@ CREATE FUNCTION lead_qualify.draft_frameworks(pipeline text)
 RETURNS TABLE (definition jsonb)
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT lead_qualify.framework_definition(n.framework)
-	FROM (SELECT DISTINCT g.framework
-		  FROM lead_qualify.gate g
-		  WHERE g.pipeline = draft_frameworks.pipeline AND g.enabled AND g.framework IS NOT NULL) n;
+	-- two gates may spell one framework differently
+	SELECT DISTINCT lead_qualify.framework_definition(g.framework)
+	FROM lead_qualify.gate g
+	WHERE g.pipeline = draft_frameworks.pipeline AND g.enabled AND g.framework IS NOT NULL;
 END;
 COMMENT ON FUNCTION lead_qualify.draft_frameworks(text) IS
 'The frameworks that the gates of a draft name, as they are now';

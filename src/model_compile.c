@@ -139,7 +139,7 @@ lq_compile_sources(LqPipeline *p)
 	compile_source(p, &p->answers);
 	p->answers.assessment = condition_make(p, "assessment", lq_type_oid("assessment"),
 										   "answers", p->answers.name);
-	p->answers.withdrawn = condition_make(p, "withdrawn", TEXTOID,
+	p->answers.withdrawn = condition_make(p, "lead_qualify.criterion_name(withdrawn)", TEXTOID,
 										  "answers", p->answers.name);
 }
 

@@ -88,7 +88,7 @@ const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
 	"PRIMARY KEY (lead, changed_at)", 100, false, "What the leads' columns were when"},
 	{"answers", answers_columns, lengthof(answers_columns),
 		"CONSTRAINT answer_or_withdrawal CHECK ((assessment IS NULL) <> (withdrawn IS NULL)), "
-		"CONSTRAINT withdrawn_is_a_criterion CHECK (withdrawn = lead_qualify.criterion_name(withdrawn)), "
+		"CONSTRAINT withdrawn_is_a_criterion CHECK (lead_qualify.criterion_name(withdrawn) <> ''), "
 		"CONSTRAINT answered_at_is_finite CHECK (isfinite(answered_at))", 100, true,
 	"Answers to the qualification questions, as they were given"},
 };

@@ -20,12 +20,12 @@ $$;
 CREATE UNLOGGED TABLE laws.s_state (
 	lead text PRIMARY KEY, leads_stage text, touched boolean, stage text,
 	total float8, engagement float8, fit float8, scored_at timestamptz,
-	grade text, mark timestamptz);
+	grade text, mark timestamptz, assessment text, confirmed text);
 CREATE UNLOGGED TABLE laws.s_history (
 	lead text, step int, id bigint, stage text, from_stage text,
 	entered_at timestamptz, left_at timestamptz, cause text, gate text,
 	total float8, engagement float8, fit float8, version int,
-	PRIMARY KEY (lead, step));
+	assessment text, PRIMARY KEY (lead, step));
 CREATE UNLOGGED TABLE laws.s_image (lead text, number int, values jsonb);
 
 CREATE PROCEDURE laws.look(p_pipeline text)
@@ -46,16 +46,20 @@ BEGIN
 				WHERE s.pipeline = %2$L AND s.stored_as = l.stage), l.stage),
 			q.lead IS NOT NULL, q.stage, q.total_at_event,
 			q.engagement_at_event, q.fit_at_event, q.scored_at,
-			q.grade::text, q.mark
+			q.grade::text, q.mark, q.assessment::text, q.confirmed::text
 		 FROM %3$I.%4$I l LEFT JOIN %3$I.%5$I q ON q.lead = l.%1$I',
 		p.lead_key, p_pipeline, p.leads_schema, p.leads_table,
 		p.prefix || '_qualification');
+	-- at one instant in the order of events
 	EXECUTE format(
 		'INSERT INTO laws.s_history
 		 SELECT h.lead::text, row_number() OVER (PARTITION BY h.lead
-				ORDER BY h.entered_at NULLS FIRST, h.left_at, h.id),
+				ORDER BY h.entered_at NULLS FIRST, h.left_at,
+				array_position(''{created,attribute,activity,answer,manual}'',
+					h.cause), h.id),
 			h.id, h.stage, h.from_stage, h.entered_at, h.left_at, h.cause,
-			h.gate, h.total, h.engagement, h.fit, h.version
+			h.gate, h.total, h.engagement, h.fit, h.version,
+			h.assessment::text
 		 FROM %1$I.%2$I h JOIN laws.s_state s ON s.lead = h.lead::text
 		 WHERE h.superseded_at IS NULL', p.leads_schema,
 		p.prefix || '_stage_history');
@@ -70,17 +74,17 @@ $$;
 CREATE FUNCTION laws.stored_path(p_lead text) RETURNS text
 LANGUAGE sql AS
 $$
-	SELECT string_agg(format('%s->%s%s %s..%s %s', h.from_stage, h.stage,
-		'(' || h.gate || ')', h.entered_at, h.left_at, h.cause), E'\n'
-		ORDER BY h.step) FROM laws.s_history h WHERE h.lead = p_lead
+	SELECT string_agg(format('%s->%s%s %s..%s %s [%s]', h.from_stage, h.stage,
+		'(' || h.gate || ')', h.entered_at, h.left_at, h.cause,
+		h.assessment), E'\n' ORDER BY h.step) FROM laws.s_history h WHERE h.lead = p_lead
 $$;
 
 CREATE FUNCTION laws.oracle_path(p_lead text) RETURNS text
 LANGUAGE sql AS
 $$
-	SELECT string_agg(format('%s->%s%s %s..%s %s', p.from_stage, p.stage,
+	SELECT string_agg(format('%s->%s%s %s..%s %s [%s]', p.from_stage, p.stage,
 		'(' || array_to_string(p.gates, '|') || ')', p.entered_at, p.left_at,
-		p.cause), E'\n' ORDER BY p.step)
+		p.cause, laws.assessment(p.probe)), E'\n' ORDER BY p.step)
 	FROM laws.o_path p WHERE p.lead = p_lead
 $$;
 
@@ -107,7 +111,11 @@ BEGIN
 		('stage', o.stage, s.stage, o.stage IS NOT DISTINCT FROM s.stage),
 		('grade', o.grade, s.grade, o.grade IS NOT DISTINCT FROM s.grade),
 		('mark', o.mark::text, s.mark::text,
-		 o.mark IS NULL OR o.mark IS NOT DISTINCT FROM s.mark),
+		 o.mark IS NOT DISTINCT FROM s.mark),
+		('assessment', o.assessment, s.assessment,
+		 o.assessment IS NOT DISTINCT FROM s.assessment),
+		('confirmed', o.confirmed, s.confirmed,
+		 o.confirmed IS NOT DISTINCT FROM s.confirmed),
 		('stage column of leads', o.stage, s.leads_stage,
 		 o.stage IS NOT DISTINCT FROM s.leads_stage)
 	) AS i(item, expected, actual, agrees)
@@ -137,6 +145,7 @@ BEGIN
 			(o.from_stage, o.version) IS DISTINCT FROM (h.from_stage, h.version)
 			OR (h.gate = ANY (o.gates)) IS DISTINCT FROM
 				CASE WHEN o.gates IS NOT NULL THEN true END
+			OR laws.assessment(o.probe) IS DISTINCT FROM h.assessment
 			OR NOT laws.near(t.value, h.total, 1 + t.magnitude)
 			OR NOT laws.near(e.value, h.engagement, 1 + e.magnitude)
 			OR NOT laws.near(f.value, h.fit, 1 + f.magnitude)));
@@ -149,6 +158,10 @@ LANGUAGE plpgsql AS
 $$
 #variable_conflict use_column
 BEGIN
+	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
+	SELECT p_seed, 'log', g.lead, 'answers', 'deleted with the lead', 'kept'
+	FROM laws.log g WHERE g.kind = 'kept';
+
 	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
 	SELECT p_seed, 'log', lead, 'manual moves', coalesce(g.n, 0),
 		coalesce(h.n, 0)
@@ -309,8 +322,10 @@ BEGIN
 	FROM laws.k_state k
 	FULL JOIN laws.s_state s USING (lead)
 	LEFT JOIN laws.o_result o USING (lead)
-	WHERE ((k.stage, k.scored_at, k.grade, k.leads_stage)
-			IS DISTINCT FROM (s.stage, s.scored_at, s.grade, s.leads_stage)
+	WHERE ((k.stage, k.scored_at, k.grade, k.leads_stage, k.assessment,
+			k.confirmed)
+			IS DISTINCT FROM (s.stage, s.scored_at, s.grade, s.leads_stage,
+				s.assessment, s.confirmed)
 		OR NOT laws.near(k.total, s.total, o.magnitude)
 		OR NOT laws.near(k.engagement, s.engagement, o.engagement_magnitude)
 		OR NOT laws.near(k.fit, s.fit, o.fit_magnitude))
@@ -323,9 +338,9 @@ BEGIN
 	FULL JOIN laws.s_history s USING (lead, step)
 	LEFT JOIN laws.o_result o USING (lead)
 	WHERE ((k.stage, k.from_stage, k.entered_at, k.left_at, k.cause, k.gate,
-			k.version)
+			k.version, k.assessment)
 			IS DISTINCT FROM (s.stage, s.from_stage, s.entered_at, s.left_at,
-				s.cause, s.gate, s.version)
+				s.cause, s.gate, s.version, s.assessment)
 		OR p_same_rows AND k.id IS DISTINCT FROM s.id
 		OR NOT laws.near(k.total, s.total, 1 + o.magnitude))
 	AND (p_same_rows OR laws.is_dated(lead));
@@ -339,9 +354,10 @@ $$
 DECLARE
 	l laws.layout;
 	schema text;
-	calls text;
+	side text;
 	leads text;
 	activities text;
+	answers text;
 BEGIN
 	SELECT y.* INTO l FROM laws.script s JOIN laws.layout y USING (layout);
 	schema := split_part(l.leads, '.', 1);
@@ -353,6 +369,9 @@ BEGIN
 		EXECUTE format('CREATE TEMP TABLE t_calls ON COMMIT DROP AS '
 			'SELECT * FROM %s.calls', schema);
 	END IF;
+	side := laws.side_table(l, '_answers');
+	EXECUTE format('CREATE TEMP TABLE t_answers ON COMMIT DROP AS '
+		'SELECT * FROM %s', side);
 	CALL laws.keep();
 
 	EXECUTE (laws.emptying(l))[1];
@@ -368,6 +387,11 @@ BEGIN
 			WHEN 0 THEN format('hashtext(%s::text)', l.activity_key)
 			WHEN 1 THEN format('%s DESC', l.activity_at)
 			ELSE l.activity_at END);
+	answers := format('INSERT INTO %s SELECT * FROM t_answers '
+		'ORDER BY hashtext(id::text)', side);
+	IF p_seed % 4 < 2 THEN
+		EXECUTE answers;
+	END IF;
 	IF p_seed % 2 = 0 OR l.foreign_key THEN
 		EXECUTE leads;
 		EXECUTE activities;
@@ -378,6 +402,9 @@ BEGIN
 	IF l.second_source THEN
 		EXECUTE format('INSERT INTO %s.calls SELECT * FROM t_calls '
 			'ORDER BY hashtext(id::text)', schema);
+	END IF;
+	IF p_seed % 4 >= 2 THEN
+		EXECUTE answers;
 	END IF;
 END
 $$;
@@ -468,8 +495,20 @@ BEGIN
 			('a time', true, 'UPDATE %1$I.%2$I '
 			 'SET scored_at = scored_at - interval ''1 second'' '
 			 'WHERE lead::text = %4$L'),
-			('a stage', true, 'UPDATE %1$I.%2$I SET stage = ''disqualified'' '
+			('a stage', true, 'UPDATE %1$I.%2$I SET stage = CASE stage '
+			 'WHEN ''disqualified'' THEN ''hold'' ELSE ''disqualified'' END '
 			 'WHERE lead::text = %4$L'),
+			('an assessment', true, 'UPDATE %1$I.%2$I '
+			 'SET assessment = assessment OPERATOR(lead_qualify.||) '
+			 '''never_asked=yes'' '
+			 'WHERE lead::text = %4$L'),
+			('a confirmed assessment', true, 'UPDATE %1$I.%2$I '
+			 'SET confirmed = ''never_asked=no'' '
+			 'WHERE lead::text = %4$L'),
+			('an assessment at a move', true, 'UPDATE %1$I.%3$I '
+			 'SET assessment = ''never_asked=weak'' '
+			 'WHERE lead::text = %4$L AND cause <> ''manual'' '
+			 'AND superseded_at IS NULL'),
 			('a history row', true, 'UPDATE %1$I.%3$I '
 			 'SET entered_at = entered_at + interval ''1 second'' '
 			 'WHERE lead::text = %4$L AND cause <> ''manual'' '

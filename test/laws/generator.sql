@@ -1,7 +1,7 @@
 -- test/laws/generator.sql
 -- Random scripts, each a list of statements that depends on its seed alone:
 -- tables and attach (once for a layout), an empty start, a configuration, and
--- some dozen changes of activities, leads, stages and versions.
+-- some dozen changes of activities, answers, leads, stages and versions.
 
 CREATE TABLE laws.layout (
 	layout int PRIMARY KEY,
@@ -73,7 +73,7 @@ CREATE TABLE laws.step (
 CREATE TABLE laws.script (
 	seed int PRIMARY KEY, layout int NOT NULL, pure boolean NOT NULL);
 -- Manual moves and changes of columns that took place, written by the script
--- itself in the same transaction.
+-- itself in the same transaction; leads that were deleted.
 CREATE TABLE laws.log (kind text NOT NULL, lead text NOT NULL);
 
 CREATE FUNCTION laws.chance(p float8) RETURNS boolean
@@ -238,6 +238,17 @@ BEGIN
 END
 $$;
 
+-- A side table, qualified and quoted.
+CREATE FUNCTION laws.side_table(l laws.layout, suffix text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS
+$$
+DECLARE
+	leads constant text := (parse_ident(l.leads))[2];
+BEGIN
+	RETURN format('%s.%I', split_part(l.leads, '.', 1), leads || suffix);
+END
+$$;
+
 -- Two statements after which there is no activity, no lead and no trace of
 -- one; the published versions stay.
 CREATE FUNCTION laws.emptying(l laws.layout) RETURNS text[]
@@ -245,16 +256,15 @@ LANGUAGE plpgsql AS
 $$
 DECLARE
 	schema constant text := split_part(l.leads, '.', 1);
-	leads constant text :=
-		(parse_ident(split_part(l.leads, '.', 2)))[1];
 BEGIN
 	RETURN ARRAY[
-		format('TRUNCATE %s, %s%s', l.activities, l.leads,
+		format('TRUNCATE %s, %s, %s%s', l.activities, l.leads,
+			laws.side_table(l, '_answers'),
 			CASE WHEN l.second_source THEN ', ' || schema || '.calls'
 				ELSE '' END),
-		format('TRUNCATE %s.%I, %s.%I, %s.%I', schema,
-			leads || '_qualification', schema, leads || '_stage_history',
-			schema, leads || '_attributes')];
+		format('TRUNCATE %s, %s, %s', laws.side_table(l, '_qualification'),
+			laws.side_table(l, '_stage_history'),
+			laws.side_table(l, '_attributes'))];
 END
 $$;
 
@@ -277,6 +287,40 @@ BEGIN
 	RETURN laws.pick('employees >= 50', 'employees < 50', 'employees >= 500',
 		'(employees IS NULL OR employees < 10)', 'industry = ''SaaS''',
 		'industry IS NOT NULL');
+END
+$$;
+
+-- One to four criteria with a level each, written as people write them, or
+-- all that any framework here asks.
+CREATE FUNCTION laws.some_answers() RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+	names text[];
+BEGIN
+	IF laws.chance(0.2) THEN
+		RETURN 'money=yes authority=3; need:yes, timing=yes, challenges=yes, '
+			'priority=yes, team=yes';
+	END IF;
+	SELECT array_agg(c ORDER BY random()) INTO names
+	FROM unnest('{budget,authority,need,timing,challenges,priority,team}'
+		::text[]) AS c;
+	RETURN (
+		SELECT string_agg(laws.spelled(c) || laws.pick('=', '=', ':')
+			|| laws.pick('yes', 'yes', 'yes', 'Yes', '3', 'partial', 'partial',
+				'weak', 'no'), laws.pick(', ', '; ', ' '))
+		FROM unnest(names[1:laws.number(1, 4)]) AS c);
+END
+$$;
+
+-- A criterion by its own name or by another.
+CREATE FUNCTION laws.spelled(criterion text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS
+$$
+BEGIN
+	RETURN laws.pick(criterion, criterion, upper(criterion), CASE criterion
+		WHEN 'budget' THEN 'money' WHEN 'timing' THEN 'Timeline'
+		WHEN 'challenges' THEN 'pain' ELSE criterion END);
 END
 $$;
 
@@ -336,8 +380,9 @@ BEGIN
 	capped := kind IN (1, 2, 3, 4, 5, 6);
 	PERFORM laws.say('INSERT INTO lead_qualify.rule (pipeline, name, dimension, '
 		'activity_type, condition, points, decay, period, at_most, per, '
-		'per_value, at_least, within, max_points) VALUES (%L, %L, %L, %L, '
-		'%L, %s, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, name,
+		'per_value, at_least, within, max_points, answers) VALUES (%L, %L, '
+		'%L, %L, %L, %s, %L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline,
+		name,
 		dimension, type, condition,
 		CASE WHEN name LIKE 's\_%' THEN laws.pick('0', '1', '5', '10')
 			ELSE laws.pick('-20', '-5', '0.5', '1', '3', '5', '10', '20',
@@ -350,7 +395,8 @@ BEGIN
 		CASE WHEN kind IN (6, 7, 8, 9, 10) THEN laws.number(2, 3) END::text,
 		CASE WHEN kind IN (6, 7, 8, 9) THEN laws.span() END,
 		CASE WHEN kind IN (5, 10, 11, 12) THEN laws.pick('7', '15', '40')
-		END);
+		END,
+		CASE WHEN laws.chance(0.2) THEN laws.some_answers() END);
 END
 $$;
 
@@ -359,7 +405,7 @@ CREATE PROCEDURE laws.say_gate(l laws.layout, stage text, name text,
 LANGUAGE plpgsql AS
 $$
 DECLARE
-	needs int[] := ARRAY[laws.number(1, 7)];
+	needs int[] := ARRAY[laws.number(1, 10)];
 	condition text;
 	stages text[];
 BEGIN
@@ -384,8 +430,9 @@ BEGIN
 	END IF;
 	PERFORM laws.say('INSERT INTO lead_qualify.gate (pipeline, stage, name, '
 		'from_stages, min_total, min_engagement, min_fit, min_grade, '
-		'activity_type, condition, automatic, enabled) VALUES (%L, %L, %L, '
-		'%L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, stage, name,
+		'framework, activity_type, condition, automatic, enabled) VALUES (%L, '
+		'%L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, stage,
+		name,
 		stages::text,
 		CASE WHEN 1 = ANY (needs)
 			THEN laws.pick('15', '30', '37.7', '60') END,
@@ -393,9 +440,133 @@ BEGIN
 			THEN laws.pick('5.5', '12', '20', '25.25', '40') END,
 		CASE WHEN 3 = ANY (needs) THEN laws.pick('5', '10', '15') END,
 		CASE WHEN 4 = ANY (needs) THEN laws.pick('A', 'B', 'C') END,
+		CASE WHEN needs && '{8,9,10}'
+			THEN laws.pick('BANT', 'champ', 'CHAMP', 'Own', 'Own') END,
 		CASE WHEN 5 = ANY (needs) THEN laws.pick('demo', 'form', 'call') END,
 		condition, (NOT laws.chance(0.08))::text,
 		(NOT laws.chance(0.05))::text);
+END
+$$;
+
+-- The frameworks as shipped, and one of the script's own.
+CREATE PROCEDURE laws.say_frameworks()
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	name text;
+	place int := 0;
+BEGIN
+	PERFORM laws.say('DELETE FROM lead_qualify.criterion WHERE NOT shipped');
+	PERFORM laws.say('DELETE FROM lead_qualify.framework WHERE NOT shipped');
+	PERFORM laws.say('INSERT INTO lead_qualify.framework (framework, min_met, '
+		'min_score) VALUES (''Own'', %L, %L)', laws.pick(NULL, '1', '1', '2'),
+		laws.pick(NULL, NULL, '33', '50', '62.5'));
+	FOREACH name IN ARRAY '{need,Money,team,priority}'::text[]
+	LOOP
+		place := place + 1;
+		IF place < 3 OR laws.chance(0.5) THEN
+			PERFORM laws.say('INSERT INTO lead_qualify.criterion (framework, '
+				'criterion, position, weight, required, met_at) VALUES '
+				'(''Own'', %L, %s, %s, %L, %s)', name, place::text,
+				laws.pick('1', '1', '2', '0.5'), laws.chance(0.3)::text,
+				laws.pick('3', '2', '1'));
+		END IF;
+	END LOOP;
+	PERFORM laws.say('UPDATE lead_qualify.framework SET min_met = %L '
+		'WHERE framework = %L', laws.pick('1', '2'),
+		laws.pick('BANT', 'CHAMP'));
+	IF laws.chance(0.4) THEN
+		CALL laws.say_framework_change();
+	END IF;
+END
+$$;
+
+-- A change of a framework; those that gates name use it once published.
+CREATE PROCEDURE laws.say_framework_change()
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	framework constant text := laws.pick('BANT', 'CHAMP', 'Own');
+	criterion constant text := CASE framework WHEN 'Own' THEN 'need'
+		ELSE laws.pick('budget', 'authority') END;
+BEGIN
+	CASE laws.number(1, 9)
+		WHEN 1, 2 THEN
+			PERFORM laws.say('UPDATE lead_qualify.framework SET min_met = %L '
+				'WHERE framework = %L', laws.pick(NULL, '1', '2'), framework);
+		WHEN 3 THEN
+			PERFORM laws.say('UPDATE lead_qualify.framework SET min_score = %L, '
+				'min_met = %L WHERE framework = %L',
+				laws.pick(NULL, '40', '70'), laws.pick('1', '2'), framework);
+		WHEN 4 THEN
+			PERFORM laws.say('UPDATE lead_qualify.criterion SET met_at = %s '
+				'WHERE framework = %L AND criterion = %L',
+				laws.pick('1', '2', '3'), framework, criterion);
+		WHEN 5 THEN
+			PERFORM laws.say('UPDATE lead_qualify.criterion SET required = NOT '
+				'required WHERE framework = %L AND criterion = %L', framework,
+				criterion);
+		WHEN 6 THEN
+			PERFORM laws.say('UPDATE lead_qualify.criterion SET weight = %s '
+				'WHERE framework = %L AND criterion = %L',
+				laws.pick('0', '5', '10'), framework, criterion);
+		WHEN 7 THEN
+			PERFORM laws.say('UPDATE lead_qualify.criterion SET enabled = NOT '
+				'enabled WHERE framework = %L AND criterion = %L',
+				laws.pick('BANT', 'CHAMP'), 'authority');
+		WHEN 8 THEN
+			PERFORM laws.say('INSERT INTO lead_qualify.criterion (framework, '
+				'criterion, position) VALUES (%L, ''team'', 9) '
+				'ON CONFLICT DO NOTHING', framework);
+		ELSE
+			PERFORM laws.say('DELETE FROM lead_qualify.%s WHERE NOT shipped '
+				'AND framework <> ''Own''', laws.pick('criterion', 'framework'));
+	END CASE;
+END
+$$;
+
+-- What a version froze must be what the tables hold, a row of the user's in
+-- place of the shipped one; run right after publish.
+CREATE PROCEDURE laws.check_frozen(p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	frozen text;
+	tables text;
+BEGIN
+	CALL laws.load_versions(p_pipeline);
+	SELECT string_agg(format('%s/%s/%s: %s', f.framework, f.min_met,
+			f.min_score, (SELECT string_agg(format('%s/%s/%s/%s', c.criterion,
+				c.weight, c.required, c.met_at), ', ' ORDER BY c.criterion)
+			FROM laws.o_criterion c WHERE c.version = f.version
+			AND c.framework = f.framework)), '; ' ORDER BY f.framework)
+	INTO frozen
+	FROM laws.o_framework f
+	WHERE f.version = (SELECT max(v.version) FROM lead_qualify.version v
+		WHERE v.pipeline = p_pipeline)
+	-- a disabled gate may or may not bring its framework
+	AND EXISTS (SELECT FROM laws.o_gate g WHERE g.version = f.version
+		AND lower(g.framework) = lower(f.framework));
+	SELECT string_agg(format('%s/%s/%s: %s', f.framework, f.min_met,
+			f.min_score, (SELECT string_agg(format('%s/%s/%s/%s',
+				laws.criterion(c.criterion), c.weight, c.required, c.met_at),
+				', ' ORDER BY laws.criterion(c.criterion))
+			FROM lead_qualify.criterion c WHERE c.framework = f.framework
+			AND c.enabled AND NOT (c.shipped AND EXISTS (
+				SELECT FROM lead_qualify.criterion u
+				WHERE u.framework = c.framework AND u.criterion = c.criterion
+				AND NOT u.shipped)))), '; ' ORDER BY f.framework)
+	INTO tables
+	FROM lead_qualify.framework f
+	WHERE NOT (f.shipped AND EXISTS (SELECT FROM lead_qualify.framework u
+		WHERE u.framework = f.framework AND NOT u.shipped))
+	AND EXISTS (SELECT FROM lead_qualify.gate g
+		WHERE g.pipeline = p_pipeline AND g.enabled
+		AND lower(g.framework) = lower(f.framework));
+	IF frozen IS DISTINCT FROM tables THEN
+		RAISE 'published with the frameworks %, but the tables hold %',
+			frozen, tables;
+	END IF;
 END
 $$;
 
@@ -417,6 +588,7 @@ BEGIN
 		PERFORM laws.say('DELETE FROM lead_qualify.%I WHERE pipeline = %L', name,
 			l.pipeline);
 	END LOOP;
+	CALL laws.say_frameworks();
 
 	PERFORM laws.say('INSERT INTO lead_qualify.dimension (pipeline, dimension, '
 		'minimum, maximum, weight) VALUES (%1$L, ''engagement'', %2$L, %3$L, '
@@ -503,6 +675,7 @@ BEGIN
 
 	PERFORM laws.say('SELECT lead_qualify.publish(%L, '
 		'effective_from => ''-infinity'')', l.pipeline);
+	PERFORM laws.say('CALL laws.check_frozen(%L)', l.pipeline);
 	PERFORM laws.say('COMMIT');
 END
 $$;
@@ -519,7 +692,14 @@ BEGIN
 	FOR i IN 1 .. laws.number(1, 2)
 	LOOP
 		rule := 'x_' || laws.number(1, 5);
-		CASE laws.number(1, 10)
+		CASE laws.number(1, 13)
+			WHEN 13 THEN
+				PERFORM laws.say('UPDATE lead_qualify.rule SET answers = %L '
+					'WHERE pipeline = %L AND name = %L',
+					CASE WHEN laws.chance(0.7) THEN laws.some_answers() END,
+					l.pipeline, rule);
+			WHEN 11, 12 THEN
+				CALL laws.say_framework_change();
 			WHEN 10 THEN
 				PERFORM laws.say('UPDATE lead_qualify.rule SET points = %s '
 					'WHERE pipeline = %L AND name = ''l_1''',
@@ -570,6 +750,7 @@ BEGIN
 	END;
 	PERFORM laws.say('SELECT lead_qualify.publish(%L, note => %L%s)', l.pipeline,
 		'change ' || number, effective);
+	PERFORM laws.say('CALL laws.check_frozen(%L)', l.pipeline);
 END
 $$;
 
@@ -661,6 +842,126 @@ BEGIN
 END
 $$;
 
+-- The key of an answer, in no order of arrival.
+CREATE FUNCTION laws.answer_id(k int) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$ SELECT (k * 7919 % 1000003)::text $$;
+
+-- Answers and withdrawals, at any time: one, several, or at the very time of
+-- something else.
+CREATE PROCEDURE laws.say_answers(l laws.layout, pure boolean, lead text,
+	names text[], times timestamptz[], INOUT last int)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	side constant text := laws.side_table(l, '_answers');
+	twin constant int := laws.number(1, CASE WHEN pure THEN 12 ELSE 6 END);
+	at timestamptz;
+	said text;
+	rows text;
+BEGIN
+	IF cardinality(times) = 1 AND laws.chance(0.12) THEN
+		PERFORM laws.say('SELECT lead_qualify.' || CASE
+			WHEN pure OR laws.chance(0.7) THEN 'answer(%1$L, l.%3$s, %4$L, %5$s)'
+			ELSE 'withdraw(%1$L, l.%3$s, ''money'')' END
+			|| ' FROM %2$s l WHERE l.%3$s = %6$L', l.pipeline, l.leads,
+			l.lead_key, laws.some_answers(),
+			laws.time_literal(times[1], 'timestamptz', 'UTC'), lead);
+		RETURN;
+	END IF;
+	IF cardinality(times) = 1 AND twin <= 3 THEN
+		last := last + 1;
+		-- of the lead's activity, the last manual move, the last change
+		PERFORM laws.say('INSERT INTO %s (id, assessment, lead, answered_at) '
+			'SELECT %s, %L, %s LIMIT 1', side, laws.answer_id(last),
+			laws.some_answers(), CASE
+				WHEN pure OR twin = 1 THEN format('a.%1$s, %2$s FROM %3$s a '
+					'WHERE a.%1$s = %4$L ORDER BY a.%5$s::text COLLATE "C"',
+					l.activity_lead, format(CASE l.at_type
+						WHEN 'timestamptz' THEN 'a.%1$s'
+						ELSE 'a.%1$s::timestamp AT TIME ZONE %2$L' END,
+						l.activity_at, l.zone), l.activities, lead,
+					l.activity_key)
+				WHEN twin = 2 THEN format('h.lead, h.entered_at FROM %s h '
+					'WHERE h.cause = ''manual'' AND h.superseded_at IS NULL '
+					'ORDER BY h.id DESC', laws.side_table(l, '_stage_history'))
+				ELSE format('i.lead, i.changed_at FROM %s i '
+					'ORDER BY i.changed_at DESC, i.lead',
+					laws.side_table(l, '_attributes')) END);
+		RETURN;
+	END IF;
+	FOREACH at IN ARRAY times
+	LOOP
+		last := last + 1;
+		said := CASE WHEN laws.chance(0.8) THEN laws.some_answers() END;
+		rows := concat_ws(', ', rows, format('(%s, %L, %L, %L, %s)',
+			laws.answer_id(last), CASE WHEN laws.chance(0.5) THEN lead
+				ELSE names[laws.number(1, cardinality(names))] END, said,
+			CASE WHEN said IS NULL THEN laws.pick('budget', 'authority', 'need',
+				'timing', 'challenges', 'team') END,
+			laws.time_literal(at, 'timestamptz', 'UTC')));
+	END LOOP;
+	PERFORM laws.say('INSERT INTO %s (id, lead, assessment, withdrawn, '
+		'answered_at) VALUES %s', side, rows);
+END
+$$;
+
+-- A change of answers that are there.
+CREATE PROCEDURE laws.say_answer_change(l laws.layout, lead text, other text,
+	last int, at timestamptz)
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	PERFORM laws.say(laws.pick(
+		'DELETE FROM %1$s WHERE id IN (%2$s, %3$s)',
+		'DELETE FROM %1$s WHERE id IN (%2$s, %3$s)',
+		'DELETE FROM %1$s WHERE lead = %4$L AND withdrawn IS NOT NULL',
+		'UPDATE %1$s SET assessment = %7$L, withdrawn = NULL WHERE id = %2$s',
+		'UPDATE %1$s SET assessment = assessment '
+			'OPERATOR(lead_qualify.||) %7$L WHERE lead = %4$L '
+			'AND assessment IS NOT NULL',
+		'UPDATE %1$s SET assessment = NULL, withdrawn = ''budget'' '
+			'WHERE id IN (%2$s, %3$s)',
+		'UPDATE %1$s SET answered_at = %6$s WHERE id IN (%2$s, %3$s)',
+		'UPDATE %1$s SET answered_at = answered_at - interval ''50 hours'' '
+			'WHERE lead = %4$L',
+		'UPDATE %1$s SET lead = %4$L WHERE id IN (%2$s, %3$s)',
+		'UPDATE %1$s SET lead = %4$L, answered_at = %6$s WHERE lead = %5$L',
+		'UPDATE %1$s SET id = 2000000 - id WHERE id = %2$s AND NOT EXISTS '
+			'(SELECT FROM %1$s x WHERE x.id = 2000000 - %2$s)',
+		'UPDATE %1$s SET note = ''heard'' WHERE lead = %4$L',
+		'INSERT INTO %1$s (id, lead, assessment, answered_at) '
+			'VALUES (%2$s, %4$L, %7$L, %6$s) ON CONFLICT (id) DO UPDATE '
+			'SET answered_at = excluded.answered_at'),
+		laws.side_table(l, '_answers'),
+		laws.answer_id(laws.number(1, last)),
+		laws.answer_id(laws.number(1, last)), lead, other,
+		laws.time_literal(at, 'timestamptz', 'UTC'), laws.some_answers());
+END
+$$;
+
+-- Mostly as far on as the script is, else any time; many at whole hours or
+-- days; NULL is the present, at which nothing of a pure script happens.
+CREATE FUNCTION laws.some_time(base timestamptz, part float8, grain text,
+	present float8) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE AS
+$$
+DECLARE
+	at timestamptz := base + 90 * interval '24 hours'
+		* CASE WHEN laws.chance(0.25) THEN random()
+			ELSE least(1, part + random() * 0.02) END;
+BEGIN
+	at := CASE laws.number(1, 8)
+		WHEN 1 THEN date_trunc('day', at, 'UTC')
+		WHEN 2 THEN at
+		WHEN 3 THEN date_trunc('minute', at)
+		ELSE date_trunc(grain, at, 'UTC') END;
+	IF laws.chance(0.01) THEN
+		RETURN at + interval '100 years';
+	END IF;
+	RETURN CASE WHEN NOT laws.chance(present) THEN at END;
+END
+$$;
+
 CREATE PROCEDURE laws.generate(p_seed int)
 LANGUAGE plpgsql AS
 $$
@@ -680,7 +981,10 @@ DECLARE
 	keys int[] := '{}';
 	keys2 int[] := '{}';
 	k int := 0;
+	answers int := 0;
 	at timestamptz;
+	part float8;						-- of the script is over
+	times timestamptz[];
 	block int := 0;						-- 1 in a transaction, 2 after a savepoint
 	publications int := 0;
 BEGIN
@@ -730,6 +1034,7 @@ BEGIN
 			block := 0;
 		END IF;
 
+		part := step::float8 / steps;
 		source := CASE WHEN l.second_source AND laws.chance(0.3) THEN 2
 			ELSE 1 END;
 		-- some leads have many activities, most have few
@@ -737,6 +1042,16 @@ BEGIN
 		target := CASE source WHEN 1 THEN l.activities
 			ELSE split_part(l.leads, '.', 1) || '.calls' END;
 		CASE
+			WHEN laws.chance(0.16) THEN
+				times := ARRAY(SELECT laws.some_time(base, part, grain,
+						CASE WHEN pure THEN 0 ELSE greatest(present, 0.3) END)
+					FROM generate_series(1, CASE WHEN laws.chance(0.6) THEN 1
+						ELSE laws.number(2, 8) END));
+				CALL laws.say_answers(l, pure, chosen, names, times, answers);
+			WHEN laws.chance(0.1) AND answers > 0 THEN
+				CALL laws.say_answer_change(l, chosen,
+					names[laws.number(1, 24)], answers,
+					laws.some_time(base, part, grain, 0));
 			WHEN laws.chance(0.45) OR cardinality(keys) < 10
 				OR cardinality(keys2) < 3 AND source = 2
 			THEN
@@ -747,20 +1062,7 @@ BEGIN
 					ELSE laws.number(2, 12) END
 				LOOP
 					k := k + 1;
-					at := base + 90 * interval '24 hours'
-						* CASE WHEN laws.chance(0.25) THEN random()
-							ELSE least(1, step::float8 / steps
-								+ random() * 0.02) END;
-					at := CASE laws.number(1, 8)
-						WHEN 1 THEN date_trunc('day', at, 'UTC')
-						WHEN 2 THEN at
-						WHEN 3 THEN date_trunc('minute', at)
-						ELSE date_trunc(grain, at, 'UTC') END;
-					IF laws.chance(0.01) THEN
-						at := at + interval '100 years';
-					ELSIF laws.chance(present) THEN
-						at := NULL;
-					END IF;
+					at := laws.some_time(base, part, grain, present);
 					IF source = 1 THEN
 						keys := keys || k;
 					ELSE
@@ -854,8 +1156,17 @@ BEGIN
 					ARRAY[chosen, names[laws.number(20, 24)]]);
 			WHEN laws.chance(0.15) THEN
 				PERFORM laws.say('DELETE FROM laws.log WHERE lead = %L', chosen);
+				PERFORM laws.say('INSERT INTO laws.log SELECT ''kept'', %L '
+					'FROM %s WHERE %s = %L', chosen, l.leads, l.lead_key,
+					chosen);
 				PERFORM laws.say('DELETE FROM %s WHERE %s = %L', l.leads,
 					l.lead_key, chosen);
+				-- an answer that is there still outlived its lead
+				PERFORM laws.say('DELETE FROM laws.log WHERE kind = ''kept'' '
+					'AND lead = %1$L %2$s', chosen,
+					CASE WHEN l.fire = 'deferred' THEN '' ELSE format('AND NOT '
+						'EXISTS (SELECT FROM %s WHERE lead = %L)',
+						laws.side_table(l, '_answers'), chosen) END);
 			WHEN pure THEN
 				CALL laws.say_lead_change(l, ARRAY[chosen], false, false);
 			ELSE
@@ -864,6 +1175,10 @@ BEGIN
 						ELSE ARRAY[chosen, names[laws.number(1, 24)],
 							names[laws.number(1, 24)]] END,
 					laws.chance(0.4), laws.chance(0.7));
+				IF laws.chance(0.5) THEN
+					CALL laws.say_answers(l, pure, chosen, ARRAY[chosen],
+						ARRAY[NULL::timestamptz], answers);
+				END IF;
 		END CASE;
 	END LOOP;
 	IF block > 0 THEN

@@ -1,7 +1,7 @@
 -- test/laws/oracle.sql
 -- An independent recomputation of scores and stages in plain SQL. It reads
--- the raw rows only: activities, leads, attribute images, history rows of
--- cause manual or attached, and the published versions. It calls no function
+-- the raw rows only: activities, answers, leads, attribute images, history rows
+-- of cause manual or attached, and the published versions. It calls no function
 -- of the extension, so that the two can only agree by both being right.
 
 CREATE SCHEMA laws;
@@ -55,15 +55,20 @@ CREATE UNLOGGED TABLE laws.o_rule (
 	version int, name text, dimension text, applies_to text,
 	activity_type text, condition text, points float8, decay text,
 	period_us float8, at_most int, per text, per_value text, at_least int,
-	within_us bigint, max_points float8);
+	within_us bigint, max_points float8, answers jsonb);
 CREATE UNLOGGED TABLE laws.o_stage (
 	version int, stage text, position int, kind text, on_path boolean,
 	PRIMARY KEY (version, stage));
 CREATE UNLOGGED TABLE laws.o_gate (
 	version int, stage text, name text, from_stages text[],
 	min_total float8, min_engagement float8, min_fit float8, min_grade text,
-	activity_type text, condition text, automatic boolean,
+	framework text, activity_type text, condition text, automatic boolean,
 	position int, facts_only boolean);
+CREATE UNLOGGED TABLE laws.o_framework (
+	version int, framework text, min_met int, min_score float8);
+CREATE UNLOGGED TABLE laws.o_criterion (
+	version int, framework text, criterion text, weight float8,
+	required boolean, met_at int);
 CREATE UNLOGGED TABLE laws.o_atom (
 	version int, stage text, name text, atom text, kind text, subject text,
 	comparison text, number float8, within_us bigint);
@@ -79,18 +84,21 @@ CREATE UNLOGGED TABLE laws.o_lead (
 	attached boolean, employees int, industry text);
 CREATE UNLOGGED TABLE laws.o_image (
 	lead text, at timestamptz, number int, values jsonb);
+-- kind 2: activities, kind 3: answers, each criterion => level or, where it
+-- was withdrawn, null
 CREATE UNLOGGED TABLE laws.o_activity (
-	lead text, at timestamptz, source int, key_number numeric, key text,
-	type text, amount numeric, campaign text, page text);
+	lead text, at timestamptz, kind int, source int, key_number numeric,
+	key text, type text, amount numeric, campaign text, page text,
+	answers jsonb);
 CREATE UNLOGGED TABLE laws.o_raw (
 	lead text, at timestamptz, kind int, source int, key_number numeric,
 	key text, type text, amount numeric, campaign text, page text,
-	stage text, from_stage text, history bigint);
+	answers jsonb, stage text, from_stage text, history bigint);
 CREATE UNLOGGED TABLE laws.o_event (
 	lead text, n int, at timestamptz, at_us bigint, kind int, source int,
 	key text, type text, amount numeric, campaign text, page text,
-	stage text, from_stage text, history bigint, version int, employees int,
-	industry text, excluded boolean, unscored boolean,
+	answers jsonb, stage text, from_stage text, history bigint, version int,
+	employees int, industry text, excluded boolean, unscored boolean,
 	PRIMARY KEY (lead, n));
 CREATE UNLOGGED TABLE laws.o_match (
 	lead text, rule text, n int, at timestamptz, at_us bigint, version int,
@@ -98,6 +106,11 @@ CREATE UNLOGGED TABLE laws.o_match (
 	at_most int, bucket timestamp, value text, at_least int,
 	within_us bigint, max_points float8, passes boolean,
 	unscored boolean, counted boolean, PRIMARY KEY (lead, rule, n));
+-- one criterion answered or (level NULL) withdrawn at an event; by which rule,
+-- '' at an answer event
+CREATE UNLOGGED TABLE laws.o_answer (
+	lead text, n int, rule text COLLATE "C", at timestamptz, criterion text,
+	level int, PRIMARY KEY (lead, n, rule, criterion));
 
 -- A probe asks for everything as of event n and time t; with a mark, only
 -- for what is newer than it.
@@ -109,6 +122,8 @@ CREATE UNLOGGED TABLE laws.o_probe (
 CREATE UNLOGGED TABLE laws.o_value (
 	probe int, dimension text, value float8, magnitude float8,
 	PRIMARY KEY (probe, dimension));
+CREATE UNLOGGED TABLE laws.o_known (
+	probe int, criterion text, level int, PRIMARY KEY (probe, criterion));
 CREATE UNLOGGED TABLE laws.o_truth (
 	probe int, stage text, gate text, holds boolean, position int,
 	from_stages text[], PRIMARY KEY (probe, stage, gate));
@@ -256,6 +271,45 @@ $$
 	ORDER BY b.minimum DESC LIMIT 1
 $$;
 
+-- The standard name of a criterion: the aliases that are known here.
+CREATE FUNCTION laws.criterion(name text) RETURNS text
+LANGUAGE sql IMMUTABLE AS
+$$
+	SELECT CASE lower(name)
+		WHEN 'money' THEN 'budget'
+		WHEN 'timeline' THEN 'timing'
+		WHEN 'pain' THEN 'challenges'
+		ELSE lower(name) END
+$$;
+
+-- What an assessment says, as text or as an object, as criterion => level.
+CREATE FUNCTION laws.levels(assessment jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE STRICT AS
+$$
+DECLARE
+	names constant text[] := '{no,weak,partial,yes}';
+	levels jsonb := '{}';
+	a record;
+BEGIN
+	FOR a IN
+		SELECT split_part(x, '=', 1) AS criterion, split_part(x, '=', 2) AS name
+		FROM unnest(string_to_array(assessment #>> '{}', ', ')) AS x
+		WHERE jsonb_typeof(assessment) = 'string'
+		UNION ALL
+		SELECT x.key, x.value
+		FROM jsonb_each_text(CASE jsonb_typeof(assessment)
+			WHEN 'object' THEN assessment ELSE '{}' END) AS x
+	LOOP
+		IF NOT a.name = ANY (names) THEN
+			RAISE 'the oracle cannot read the assessment %', assessment;
+		END IF;
+		levels := levels || jsonb_build_object(a.criterion,
+			array_position(names, a.name) - 1);
+	END LOOP;
+	RETURN levels;
+END
+$$;
+
 -- Reads the published versions. The newest effective from the beginning hides
 -- all before it.
 CREATE PROCEDURE laws.load_versions(p_pipeline text)
@@ -268,6 +322,8 @@ BEGIN
 	DELETE FROM laws.o_stage;
 	DELETE FROM laws.o_gate;
 	DELETE FROM laws.o_atom;
+	DELETE FROM laws.o_framework;
+	DELETE FROM laws.o_criterion;
 	DELETE FROM laws.o_exclusion;
 	DELETE FROM laws.o_list;
 	DELETE FROM laws.o_band;
@@ -293,13 +349,15 @@ BEGIN
 	SELECT v.version, r.name, r.dimension, r.applies_to, r.activity_type,
 		r.condition, r.points, r.decay, laws.microseconds(r.period),
 		r.at_most, r.per, r.per_value, r.at_least,
-		laws.microseconds(r."within"), r.max_points
+		laws.microseconds(r."within"), r.max_points,
+		laws.levels(nullif(r.answers, 'null'))
 	FROM lead_qualify.version v
 	JOIN laws.o_version o USING (version),
 	jsonb_to_recordset(v.config->'rules') AS r(name text, dimension text,
 		applies_to text, activity_type text, condition text, points float8,
 		decay text, period interval, at_most int, per text, per_value text,
-		at_least int, "within" interval, max_points float8, enabled boolean)
+		at_least int, "within" interval, max_points float8, answers jsonb,
+		enabled boolean)
 	WHERE v.pipeline = p_pipeline AND r.enabled;
 
 	INSERT INTO laws.o_stage
@@ -313,17 +371,17 @@ BEGIN
 
 	INSERT INTO laws.o_gate
 	SELECT v.version, g.stage, g.name, g.from_stages, g.min_total,
-		g.min_engagement, g.min_fit, g.min_grade, g.activity_type,
-		g.condition, g.automatic, s.position,
+		g.min_engagement, g.min_fit, g.min_grade, g.framework,
+		g.activity_type, g.condition, g.automatic, s.position,
 		g.min_total IS NULL AND g.min_engagement IS NULL
-		AND g.activity_type IS NULL
+		AND g.framework IS NULL AND g.activity_type IS NULL
 		AND coalesce(g.condition, '') !~ '(times|since_last|points)\('
 	FROM lead_qualify.version v
 	JOIN laws.o_version o USING (version),
 	jsonb_to_recordset(v.config->'gates') AS g(stage text, name text,
 		from_stages text[], min_total float8, min_engagement float8,
-		min_fit float8, min_grade text, activity_type text, condition text,
-		automatic boolean, enabled boolean)
+		min_fit float8, min_grade text, framework text, activity_type text,
+		condition text, automatic boolean, enabled boolean)
 	JOIN laws.o_stage s ON s.stage = g.stage
 	WHERE v.pipeline = p_pipeline AND g.enabled
 	AND s.version = v.version AND s.on_path;
@@ -344,6 +402,23 @@ BEGIN
 		'(?:, interval ''([^'']+)'')?\) (>=|<) '
 		'(?:([0-9.]+)|interval ''([^'']+)'')$')) AS f(part)
 	WHERE g.condition IS NOT NULL;
+
+	-- the frameworks as they were when the version was published
+	INSERT INTO laws.o_framework
+	SELECT v.version, f.framework, f.min_met, f.min_score
+	FROM lead_qualify.version v
+	JOIN laws.o_version o USING (version),
+	jsonb_to_recordset(v.config->'frameworks') AS f(framework text,
+		min_met int, min_score float8)
+	WHERE v.pipeline = p_pipeline;
+
+	INSERT INTO laws.o_criterion
+	SELECT v.version, c.framework, c.criterion, c.weight, c.required, c.met_at
+	FROM lead_qualify.version v
+	JOIN laws.o_version o USING (version),
+	jsonb_to_recordset(v.config->'criteria') AS c(framework text,
+		criterion text, weight float8, required boolean, met_at int)
+	WHERE v.pipeline = p_pipeline;
 
 	INSERT INTO laws.o_exclusion
 	SELECT v.version, e.name, e.condition, e.scored
@@ -370,8 +445,8 @@ BEGIN
 END
 $$;
 
--- Reads leads, images, fixed history rows and activities of a pipeline into
--- o_lead, o_image, o_activity and the manual and attached rows of o_event.
+-- Reads leads, images, fixed history rows, activities and answers of a pipeline
+-- into o_lead, o_image, o_activity and the manual and attached rows of o_event.
 CREATE PROCEDURE laws.load_rows(p_pipeline text, p_clock timestamptz)
 LANGUAGE plpgsql AS
 $$
@@ -387,7 +462,9 @@ BEGIN
 	DELETE FROM laws.o_activity;
 	DELETE FROM laws.o_event;
 	DELETE FROM laws.o_match;
+	DELETE FROM laws.o_answer;
 	DELETE FROM laws.o_value;
+	DELETE FROM laws.o_known;
 	DELETE FROM laws.o_truth;
 	DELETE FROM laws.o_state;
 	DELETE FROM laws.o_path;
@@ -434,7 +511,7 @@ BEGIN
 				coalesce(s.time_zone, p.time_zone)) END;
 		EXECUTE format(
 			'INSERT INTO laws.o_activity
-			 SELECT l.lead, %1$s, %2$s,
+			 SELECT l.lead, %1$s, 2, %2$s,
 				CASE WHEN pg_typeof(a.%3$I) IN (''bigint'', ''integer'')
 					THEN a.%3$I::text::numeric END,
 				a.%3$I::text, %4$s, a.amount, a.campaign,
@@ -448,6 +525,16 @@ BEGIN
 			s.activities_schema, s.activities_table, s.activity_lead,
 			p_clock, coalesce(s.filter, 'true'));
 	END LOOP;
+
+	EXECUTE format(
+		'INSERT INTO laws.o_activity (lead, at, kind, source, key_number,
+			answers)
+		 SELECT l.lead, a.answered_at, 3, 0, a.id,
+			coalesce(laws.levels(to_jsonb(a.assessment::text)),
+				jsonb_build_object(laws.criterion(a.withdrawn), NULL))
+		 FROM %s a JOIN laws.o_lead l ON l.lead = a.lead::text
+		 WHERE a.answered_at <= %L', format(side, p.prefix || '_answers'),
+		p_clock);
 
 	-- n = id for the time being: fixed rows come numbered
 	EXECUTE format(
@@ -480,8 +567,9 @@ BEGIN
 	SELECT lead, at, 1 FROM laws.o_image WHERE number > 1;
 
 	INSERT INTO laws.o_raw (lead, at, kind, source, key_number, key, type,
-		amount, campaign, page)
-	SELECT lead, at, 2, source, key_number, key, type, amount, campaign, page
+		amount, campaign, page, answers)
+	SELECT lead, at, kind, source, key_number, key, type, amount, campaign,
+		page, answers
 	FROM laws.o_activity;
 
 	INSERT INTO laws.o_raw (lead, at, kind, stage)
@@ -493,12 +581,12 @@ BEGIN
 
 	DELETE FROM laws.o_event;
 	INSERT INTO laws.o_event (lead, n, at, at_us, kind, source, key, type,
-		amount, campaign, page, stage, from_stage, history, version)
+		amount, campaign, page, answers, stage, from_stage, history, version)
 	SELECT r.lead, row_number() OVER (PARTITION BY r.lead
 			ORDER BY r.at, r.kind, r.source, r.key_number,
 			r.key COLLATE "C", r.history),
 		r.at, laws.epoch(r.at), r.kind, r.source, r.key, r.type, r.amount,
-		r.campaign, r.page, r.stage, r.from_stage, r.history,
+		r.campaign, r.page, r.answers, r.stage, r.from_stage, r.history,
 		(SELECT max(v.version) FROM laws.o_version v
 		 WHERE v.effective_from <= r.at)
 	FROM laws.o_raw r;
@@ -606,6 +694,30 @@ BEGIN
 END
 $$;
 
+-- What each event answers: an answer what it says, an activity what the rules
+-- say that it matches, whether or not they score.
+CREATE PROCEDURE laws.collect_answers()
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	INSERT INTO laws.o_answer
+	SELECT e.lead, e.n, '', e.at, a.key, a.value::int
+	FROM laws.o_event e, jsonb_each_text(e.answers) AS a
+	WHERE e.kind = 3;
+
+	INSERT INTO laws.o_answer
+	SELECT e.lead, e.n, r.name, e.at, a.key, a.value::int
+	FROM laws.o_event e
+	JOIN laws.o_rule r ON r.version = e.version
+		AND r.applies_to = 'activity'
+		AND (r.activity_type IS NULL OR r.activity_type = e.type),
+	jsonb_each_text(r.answers) AS a
+	WHERE e.kind = 2
+	AND laws.activity_holds(r.condition, e.version, e.amount, e.campaign,
+		e.page);
+END
+$$;
+
 -- Probes at a lead's events from p_n on, or at all events of all leads.
 -- Returns the first.
 CREATE FUNCTION laws.add_probes(p_lead text = NULL, p_n int = 1,
@@ -625,7 +737,7 @@ BEGIN
 END
 $$;
 
--- Every dimension and the total for the probes from p_first on.
+-- Every dimension, the total and the assessment for the probes from p_first on.
 CREATE PROCEDURE laws.measure(p_first int)
 LANGUAGE plpgsql AS
 $$
@@ -687,6 +799,57 @@ BEGIN
 		GROUP BY p.id, p.version) t
 	LEFT JOIN laws.o_dimension d ON d.version = t.version
 		AND d.dimension = 'total';
+
+	-- of each criterion what was said last; under a mark, after it
+	INSERT INTO laws.o_known
+	SELECT p.id, k.criterion, k.level
+	FROM laws.o_probe p
+	CROSS JOIN LATERAL (
+		SELECT DISTINCT ON (a.criterion) a.criterion, a.level
+		FROM laws.o_answer a
+		WHERE a.lead = p.lead AND a.n <= p.n
+		AND (p.mark IS NULL OR a.at > p.mark)
+		ORDER BY a.criterion, a.n DESC, a.rule DESC) k
+	WHERE p.id >= p_first AND k.level IS NOT NULL;
+END
+$$;
+
+-- A probe's assessment as the type writes it.
+CREATE FUNCTION laws.assessment(probe int) RETURNS text
+LANGUAGE sql STABLE AS
+$$
+	SELECT coalesce(string_agg(k.criterion || '='
+			|| (ARRAY['no', 'weak', 'partial', 'yes'])[k.level + 1], ', '
+			ORDER BY k.criterion COLLATE "C"), '')
+	FROM laws.o_known k WHERE k.probe = $1
+$$;
+
+-- Whether a probe's assessment qualifies for a framework, named in any case.
+CREATE FUNCTION laws.qualifies(probe int, version int, framework text)
+RETURNS boolean
+LANGUAGE plpgsql STABLE AS
+$$
+DECLARE
+	f record;
+	c record;
+BEGIN
+	SELECT * INTO STRICT f FROM laws.o_framework o
+	WHERE o.version = qualifies.version
+	AND lower(o.framework) = lower(qualifies.framework)
+	ORDER BY o.framework = qualifies.framework DESC LIMIT 1;
+	SELECT count(*) AS criteria,
+		count(*) FILTER (WHERE k.level >= o.met_at) AS met,
+		count(*) FILTER (WHERE o.required AND
+			coalesce(k.level < o.met_at, true)) AS missing,
+		100 * sum(o.weight * coalesce(k.level, 0)) / (3 * sum(o.weight))
+			AS score
+	INTO c
+	FROM laws.o_criterion o
+	LEFT JOIN laws.o_known k ON k.probe = qualifies.probe
+		AND k.criterion = o.criterion
+	WHERE o.version = qualifies.version AND o.framework = f.framework;
+	RETURN c.met >= coalesce(f.min_met, c.criteria) AND c.missing = 0
+		AND (f.min_score IS NULL OR laws.reaches(c.score, f.min_score));
 END
 $$;
 
@@ -706,6 +869,8 @@ BEGIN
 		AND (g.min_grade IS NULL OR coalesce(
 			laws.grade_rank(laws.grade_of(p.version, v.fit))
 				<= laws.grade_rank(g.min_grade), false))
+		AND (g.framework IS NULL
+			OR laws.qualifies(p.id, p.version, g.framework))
 		AND (g.activity_type IS NULL OR EXISTS (
 			SELECT FROM laws.o_event a
 			WHERE a.lead = p.lead AND a.n <= p.n AND a.kind = 2
@@ -862,7 +1027,8 @@ BEGIN
 					at_stage, e.at, NULL,
 					CASE e.kind WHEN 0 THEN creation_cause
 						WHEN -1 THEN attached_cause WHEN 1 THEN 'attribute'
-						WHEN 2 THEN 'activity' ELSE manual_cause END,
+						WHEN 2 THEN 'activity' WHEN 3 THEN 'answer'
+						ELSE manual_cause END,
 					furthest.gates, NULL, e.n, e.probe, e.version);
 				at_stage := furthest.stage;
 			END IF;
@@ -887,6 +1053,7 @@ BEGIN
 	CALL laws.load_rows(p_pipeline, clock_timestamp());
 	CALL laws.order_events();
 	CALL laws.match_rules(p_pipeline);
+	CALL laws.collect_answers();
 	first := laws.add_probes();
 	CALL laws.measure(first);
 	CALL laws.judge_gates(first);
@@ -898,8 +1065,10 @@ $$;
 -- was left behind is still ahead.
 CREATE VIEW laws.o_result AS
 SELECT s.lead, p.at AS scored_at, s.stage, p.version,
-	CASE WHEN NOT g.on_path OR g.position < s.mark_position
-		THEN s.mark END AS mark,
+	m.mark, laws.assessment(p.id) AS assessment,
+	CASE WHEN m.mark IS NOT NULL THEN laws.assessment((
+		SELECT min(x.id) FROM laws.o_probe x WHERE x.lead = s.lead
+		AND x.n = s.n AND x.mark = m.mark)) END AS confirmed,
 	t.value AS total, e.value AS engagement, f.value AS fit,
 	laws.grade_of(p.version, f.value) AS grade,
 	t.magnitude, e.magnitude AS engagement_magnitude,
@@ -908,6 +1077,8 @@ FROM (SELECT DISTINCT ON (lead) * FROM laws.o_state
 	ORDER BY lead, n DESC) s
 JOIN laws.o_probe p ON p.id = s.probe
 LEFT JOIN laws.o_stage g ON g.version = p.version AND g.stage = s.stage
+CROSS JOIN LATERAL (SELECT CASE WHEN NOT g.on_path
+	OR g.position < s.mark_position THEN s.mark END AS mark) m
 JOIN laws.o_value t ON t.probe = p.id AND t.dimension = 'total'
 LEFT JOIN laws.o_value e ON e.probe = p.id AND e.dimension = 'engagement'
 LEFT JOIN laws.o_value f ON f.probe = p.id AND f.dimension = 'fit';

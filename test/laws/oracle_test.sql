@@ -25,6 +25,9 @@ CREATE TABLE laws_hand.activities (
 CREATE TABLE laws_hand.leads_qualification (lead bigint, lead_since timestamptz);
 CREATE TABLE laws_hand.leads_attributes (
 	lead bigint, changed_at timestamptz, values jsonb);
+CREATE TABLE laws_hand.leads_answers (
+	id bigint, lead bigint, answered_at timestamptz, assessment text,
+	withdrawn text);
 CREATE TABLE laws_hand.leads_stage_history (
 	id bigint GENERATED ALWAYS AS IDENTITY, lead bigint, stage text,
 	entered_at timestamptz, cause text, gate text, from_stage text,
@@ -41,13 +44,14 @@ INSERT INTO lead_qualify.source VALUES
 CREATE PROCEDURE laws.hand_config(p_version int, p_from timestamptz,
 	rules jsonb, gates jsonb = '[]', exclusions jsonb = '[]',
 	dimensions jsonb = '[{"dimension": "engagement"}, {"dimension": "fit"}]',
-	lists jsonb = '[]', bands jsonb = '[]')
+	lists jsonb = '[]', bands jsonb = '[]', frameworks jsonb = '[]')
 LANGUAGE plpgsql AS
 $$
 BEGIN
 	IF p_version = 1 THEN
 		TRUNCATE lead_qualify.version, laws_hand.leads,
-			laws_hand.activities, laws_hand.leads_qualification,
+			laws_hand.activities, laws_hand.leads_answers,
+			laws_hand.leads_qualification,
 			laws_hand.leads_attributes, laws_hand.leads_stage_history;
 	END IF;
 	INSERT INTO lead_qualify.version VALUES ('hand', p_version,
@@ -66,7 +70,14 @@ BEGIN
 			'gates', (SELECT coalesce(jsonb_agg(jsonb_build_object(
 				'automatic', true, 'enabled', true) || g), '[]')
 				FROM jsonb_array_elements(gates) g),
-			'exclusions', exclusions, 'lists', lists, 'bands', bands),
+			'exclusions', exclusions, 'lists', lists, 'bands', bands,
+			'frameworks', (SELECT coalesce(jsonb_agg(f - 'criteria'), '[]')
+				FROM jsonb_array_elements(frameworks) f),
+			'criteria', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+				'framework', f->'framework', 'weight', 1, 'required', false,
+				'met_at', 3) || c), '[]')
+				FROM jsonb_array_elements(frameworks) f,
+				jsonb_array_elements(f->'criteria') c)),
 		p_from);
 END
 $$;
@@ -107,6 +118,14 @@ $$
 	FROM laws.o_path p WHERE p.lead = p_lead
 $$;
 
+-- The newest assessment and, under a mark, what is confirmed of it.
+CREATE FUNCTION laws.hand_answers(p_lead text) RETURNS text
+LANGUAGE sql AS
+$$
+	SELECT r.assessment || coalesce(' / ' || r.confirmed, '')
+	FROM laws.o_result r WHERE r.lead = p_lead
+$$;
+
 CREATE FUNCTION laws.expect(what text, actual anyelement,
 	expected anyelement) RETURNS void
 LANGUAGE plpgsql AS
@@ -123,6 +142,11 @@ DO $$
 DECLARE
 	base constant timestamptz := '2026-01-01 00:00+00';
 	day constant interval := '24 hours';
+	bant constant jsonb := '{"framework": "BANT", "criteria": [
+		{"criterion": "budget", "weight": 4},
+		{"criterion": "authority", "weight": 3, "met_at": 2},
+		{"criterion": "need", "weight": 2},
+		{"criterion": "timing", "weight": 1}]}';
 BEGIN
 	-- the vectors of each decay
 	CALL laws.hand_config(1, '-infinity', '[
@@ -361,9 +385,211 @@ BEGIN
 		'attached mql unknown; activity sql(score) 06-02 00:00');
 	PERFORM laws.expect('points before attach', laws.hand_total('1',
 		'2026-05-20'), 20.0000);
+
+	-- answers: the last one opens the gate; by time, then by id; withdrawals
+	CALL laws.hand_config(1, '-infinity', '[]', gates => '[
+		{"stage": "mql", "name": "bant", "framework": "BANT"},
+		{"stage": "sql", "name": "never", "framework": "BANT", "min_total": 1}]',
+		frameworks => jsonb_build_array(bant));
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base);
+	CALL laws.hand_lead(3, base);
+	CALL laws.hand_lead(4, base + 9 * day);
+	CALL laws.hand_lead(5, base);
+	INSERT INTO laws_hand.leads_answers VALUES
+		-- late, so that the answer before is the last
+		(2, 1, base + 2 * day, 'need=yes, timing=yes'),
+		(1, 1, base + 3 * day, 'budget=yes'),
+		(3, 1, base + 1 * day, 'authority=partial, budget=partial'),
+		(4, 1, '2100-01-01', 'budget=no'),
+		-- at one instant the higher id has the last word; partial is not met
+		(12, 2, base + 1 * day, 'budget=partial'),
+		(11, 2, base + 1 * day, 'budget=yes'),
+		(13, 2, base + 2 * day, 'authority=yes, need=yes, timing=yes'),
+		-- budget is withdrawn before it could count
+		(21, 3, base + 1 * day, 'authority=yes, budget=yes, need=yes'),
+		(23, 3, base + 3 * day, 'timing=yes'),
+		-- before the lead was known: its life begins then, with nothing known
+		(31, 4, base, 'authority=weak, budget=yes, need=yes, timing=yes'),
+		(32, 4, base, 'authority=partial');
+	INSERT INTO laws_hand.leads_answers VALUES
+		(22, 3, base + 2 * day, NULL, 'Money'),
+		(24, 3, base + 4 * day, NULL, 'team');
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('the last answer', laws.hand_path('1'),
+		'created lead 01-01 00:00; answer mql(bant) 01-04 00:00');
+	PERFORM laws.expect('all answers', laws.hand_answers('1'),
+		'authority=partial, budget=yes, need=yes, timing=yes');
+	PERFORM laws.expect('answers at moves', (SELECT array_agg(
+		laws.assessment(p.probe) ORDER BY p.step) FROM laws.o_path p
+		WHERE p.lead = '1'),
+		'{"","authority=partial, budget=yes, need=yes, timing=yes"}'::text[]);
+	PERFORM laws.expect('answers at one instant', laws.hand_answers('2'),
+		'authority=yes, budget=partial, need=yes, timing=yes');
+	PERFORM laws.expect('path by a partial answer', laws.hand_path('2'),
+		'created lead 01-01 00:00');
+	PERFORM laws.expect('a withdrawal', laws.hand_answers('3'),
+		'authority=yes, need=yes, timing=yes');
+	PERFORM laws.expect('path after a withdrawal', laws.hand_path('3'),
+		'created lead 01-01 00:00');
+	PERFORM laws.expect('answers before the lead', laws.hand_path('4'),
+		'created lead 01-01 00:00; answer mql(bant) 01-01 00:00');
+	PERFORM laws.expect('no answers', laws.hand_answers('5'), '');
+	PERFORM laws.expect('an answer is the newest event', (SELECT scored_at
+		FROM laws.o_result WHERE lead = '3'), base + 4 * day);
+
+	-- k of n, required criteria, a least score
+	CALL laws.hand_config(1, '-infinity', '[]', gates => '[
+		{"stage": "mql", "name": "two", "framework": "two of three"},
+		{"stage": "sql", "name": "score", "framework": "SCORE"}]',
+		frameworks => '[
+		{"framework": "Two of Three", "min_met": 2, "criteria": [
+			{"criterion": "need", "required": true},
+			{"criterion": "team", "met_at": 1}, {"criterion": "goals"}]},
+		{"framework": "score", "min_met": 5, "criteria": []},
+		{"framework": "SCORE", "min_met": 0, "min_score": 50, "criteria": [
+			{"criterion": "need", "weight": 3}, {"criterion": "team", "weight": 1},
+			{"criterion": "plans", "weight": 2}]}]');
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base);
+	INSERT INTO laws_hand.leads_answers VALUES
+		(1, 1, base + 1 * day, 'goals=yes, team=yes'),
+		(2, 1, base + 2 * day, 'need=weak'),
+		(3, 1, base + 3 * day, 'need=yes, team=no'),
+		-- 3 * 2 of 3 * 6, with plans 8 of 18, with team 9 of 18
+		(11, 2, base + 1 * day, 'need=partial, team=no'),
+		(12, 2, base + 2 * day, 'plans=weak'),
+		(13, 2, base + 3 * day, 'team=weak');
+	CALL laws.recompute('hand');
+	-- at first two are met, but not need; in the end need is, which has half of
+	-- the weight
+	PERFORM laws.expect('two of three', laws.hand_path('1'),
+		'created lead 01-01 00:00; answer sql(score) 01-04 00:00');
+	PERFORM laws.expect('a least score', laws.hand_path('2'),
+		'created lead 01-01 00:00; answer sql(score) 01-04 00:00');
+	UPDATE laws_hand.leads_answers SET assessment = 'need=yes, team=weak'
+	WHERE id = 1;
+	UPDATE lead_qualify.version SET config = jsonb_set(config,
+		'{frameworks,2,min_score}', '60');
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('a required criterion that is met',
+		laws.hand_path('1'), 'created lead 01-01 00:00; '
+		'answer mql(two) 01-02 00:00');
+
+	-- rules that answer: whatever they score, before gates, in order of name
+	CALL laws.hand_config(1, '-infinity', '[
+		{"name": "b", "activity_type": "form", "at_most": 1, "answers": "budget=yes, need=weak"},
+		{"name": "a", "activity_type": "form", "at_least": 9, "answers": {"need": "yes", "timing": "yes"}},
+		{"name": "c", "activity_type": "form", "condition": "amount > 50", "answers": "need=yes"},
+		{"name": "d", "activity_type": "call", "enabled": false, "answers": "need=no"},
+		{"name": "e", "activity_type": "call", "answers": "authority=yes"}]',
+		gates => '[{"stage": "mql", "name": "bant", "framework": "bant"}]',
+		exclusions => '[
+		{"name": "staff", "condition": "industry = ''Staff''", "scored": false}]',
+		frameworks => jsonb_build_array(bant));
+	CALL laws.hand_config(2, base + 20 * day, '[
+		{"name": "b", "activity_type": "form", "answers": "budget=no"}]');
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base, NULL, 'Staff');
+	INSERT INTO laws_hand.activities VALUES
+		(1, 1, 'form', base + 1 * day, 40), (2, 1, 'call', base + 2 * day, 0),
+		(3, 1, 'form', base + 3 * day, 60), (4, 1, 'form', base + 21 * day, 60),
+		(11, 2, 'form', base + 1 * day, 0), (12, 2, 'form', base + 4 * day, 99);
+	INSERT INTO laws_hand.leads_answers VALUES
+		-- after the activity at the same instant
+		(11, 2, base + 1 * day, 'budget=weak');
+	INSERT INTO laws_hand.leads_answers VALUES
+		(12, 2, base + 2 * day, NULL, 'timing');
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('path by answering rules', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(bant) 01-04 00:00');
+	PERFORM laws.expect('answering rules of the later version',
+		laws.hand_answers('1'),
+		'authority=yes, budget=no, need=yes, timing=yes');
+	PERFORM laws.expect('answering rules under an exclusion',
+		laws.hand_answers('2'), 'budget=yes, need=yes, timing=yes');
+	DELETE FROM laws_hand.activities WHERE id = 12;
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('an answer after an answering rule',
+		laws.hand_answers('2'), 'budget=weak, need=weak');
+
+	-- the framework as frozen by the version in force at the event
+	CALL laws.hand_config(1, '-infinity', '[]',
+		gates => '[{"stage": "mql", "name": "bant", "framework": "BANT"}]',
+		frameworks => jsonb_build_array(bant));
+	CALL laws.hand_config(2, base + 10 * day, '[]',
+		gates => '[{"stage": "mql", "name": "bant", "framework": "BANT"}]',
+		frameworks => jsonb_build_array(bant || '{"min_met": 1, "criteria": [
+			{"criterion": "need", "met_at": 1}, {"criterion": "timing"}]}'));
+	CALL laws.hand_lead(1, base);
+	INSERT INTO laws_hand.leads_answers VALUES
+		(1, 1, base + 9 * day, 'budget=yes, need=weak'),
+		(2, 1, base + 9.5 * day, 'need=no'), (3, 1, base + 11 * day, 'budget=no'),
+		(4, 1, base + 12 * day, 'need=weak');
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('a framework that changed', laws.hand_path('1'),
+		'created lead 01-01 00:00; answer mql(bant) 01-13 00:00');
+
+	-- a step back: only what was answered after it counts for what was left
+	CALL laws.hand_config(1, '-infinity',
+		'[{"name": "call", "activity_type": "call", "answers": "authority=yes"}]',
+		gates => '[
+		{"stage": "mql", "name": "two", "framework": "two"},
+		{"stage": "sql", "name": "bant", "framework": "BANT"}]',
+		frameworks => jsonb_build_array(bant, '{"framework": "two", "min_met": 2,
+			"criteria": [{"criterion": "budget"}, {"criterion": "need"},
+				{"criterion": "authority"}]}'::jsonb));
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base, 60);
+	CALL laws.hand_lead(3, base);
+	INSERT INTO laws_hand.leads_stage_history (lead, from_stage, stage,
+		entered_at, cause) VALUES
+		(1, 'mql', 'lead', base + 2 * day, 'manual'),
+		(2, 'mql', 'lead', base + 2 * day, 'manual'),
+		(3, 'mql', 'lead', base + 2 * day, 'manual'),
+		(3, 'lead', 'hold', base + 5 * day, 'manual');
+	INSERT INTO laws_hand.leads_attributes VALUES
+		(2, base + 6 * day, '{"employees": 70, "industry": null}');
+	INSERT INTO laws_hand.leads_answers
+	SELECT 10 * l + 1, l, base + 1 * day, 'budget=yes, need=yes'
+	FROM generate_series(1, 3) l;
+	INSERT INTO laws_hand.leads_answers VALUES
+		-- at the instant of the step back, but before it
+		(12, 1, base + 2 * day, 'budget=yes, need=yes'),
+		-- sql was not left behind: it counts all answers; nor is mql judged
+		-- once it is passed
+		(13, 1, base + 3 * day, 'need=yes, timing=yes'),
+		(22, 2, base + 3 * day, 'need=yes'),
+		(32, 3, base + 3 * day, 'need=yes'),
+		(33, 3, base + 6 * day, 'timing=weak');
+	INSERT INTO laws_hand.leads_answers VALUES
+		(23, 2, base + 5 * day, NULL, 'need');
+	INSERT INTO laws_hand.activities VALUES
+		(1, 1, 'call', base + 4 * day), (2, 2, 'call', base + 7 * day),
+		(3, 3, 'call', base + 5 * day);
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('a mark and answers', laws.hand_path('1'),
+		'created lead 01-01 00:00; answer mql(two) 01-02 00:00; '
+		'manual lead 01-03 00:00; activity sql(bant) 01-05 00:00');
+	PERFORM laws.expect('a mark that is cleared', laws.hand_answers('1'),
+		'authority=yes, budget=yes, need=yes, timing=yes');
+	PERFORM laws.expect('a mark and a withdrawal', laws.hand_path('2'),
+		'created lead 01-01 00:00; answer mql(two) 01-02 00:00; '
+		'manual lead 01-03 00:00');
+	PERFORM laws.expect('what is confirmed', laws.hand_answers('2'),
+		'authority=yes, budget=yes / authority=yes');
+	-- the call was at the instant of the second step, so before it, and had
+	-- regained mql; what was confirmed then is no longer
+	PERFORM laws.expect('a second mark', laws.hand_path('3'),
+		'created lead 01-01 00:00; answer mql(two) 01-02 00:00; '
+		'manual lead 01-03 00:00; activity mql(two) 01-06 00:00; '
+		'manual hold 01-06 00:00');
+	PERFORM laws.expect('confirmed after a second mark',
+		laws.hand_answers('3'),
+		'authority=yes, budget=yes, need=yes, timing=weak / timing=weak');
 END
 $$;
 
 DROP SCHEMA laws_hand, lead_qualify CASCADE;
 DROP PROCEDURE laws.hand_config, laws.hand_lead;
-DROP FUNCTION laws.hand_total, laws.hand_path, laws.expect;
+DROP FUNCTION laws.hand_total, laws.hand_path, laws.hand_answers, laws.expect;
