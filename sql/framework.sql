@@ -323,7 +323,13 @@ SELECT lead_qualify.is_qualified('budget=maybe', 'BANT');
 SELECT lead_qualify.assess('', 'BUNT');
 UPDATE lead_qualify.criterion SET met_at = 4 WHERE framework = 'BANT' AND criterion = 'budget';
 UPDATE lead_qualify.criterion SET position = 1 WHERE framework = 'BANT' AND criterion = 'need';
-SELECT lead_qualify.framework_definition('MINE');
+SELECT lead_qualify.framework_score('', 'MINE');
+-- what asks for nothing is of no use
+UPDATE lead_qualify.criterion SET enabled = true WHERE framework = 'MINE' AND NOT shipped;
+UPDATE lead_qualify.framework SET min_met = 0 WHERE framework = 'MINE';
+SELECT lead_qualify.framework_score('', 'MINE');
+-- spelled otherwise it is another framework
+INSERT INTO lead_qualify.criterion (framework, criterion, position) VALUES ('mine', 'goals', 4);
 \set VERBOSITY default
 -- the constraints say the same where no trigger fires
 RESET ROLE;
@@ -390,7 +396,7 @@ SELECT lead_qualify.framework_score('budget=yes', 'BANT'), (lead_qualify.assess(
 	(SELECT count(*) FROM lead_qualify.assess_all(''));
 SELECT lead_qualify.framework_score('budget=yes', 'BUNT');
 BEGIN;
-UPDATE lead_qualify.framework SET min_met = 0 WHERE framework = 'BANT';
+UPDATE lead_qualify.framework SET min_met = 0, min_score = 0 WHERE framework = 'BANT';
 SELECT count(*) = count(*) FILTER (WHERE lead_qualify.is_qualified(a, 'BANT')) AS all_qualified FROM framework_leads;
 ROLLBACK;
 SELECT count(*) FILTER (WHERE lead_qualify.is_qualified(a, 'BANT')) = (SELECT qualified FROM framework_serial) AS as_before FROM framework_leads;

@@ -1624,7 +1624,7 @@ RETURNS pg_catalog.jsonb
 AS 'MODULE_PATHNAME', 'lq_framework_definition'
 LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION lead_qualify.framework_definition(pg_catalog.text)
-    IS 'the framework as it is now, edits included: what publish() freezes';
+    IS 'the framework as it is now, edits included: what publish() freezes; NULL if there is none of that name that is of use';
 
 -- ----------------------------------------------------------------
 -- What conditions may call
@@ -1672,10 +1672,13 @@ CREATE FUNCTION lead_qualify.draft_frameworks(pipeline text)
 RETURNS TABLE (definition jsonb)
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	-- two gates may spell one framework differently
-	SELECT DISTINCT lead_qualify.framework_definition(g.framework)
-	FROM lead_qualify.gate g
-	WHERE g.pipeline = draft_frameworks.pipeline AND g.enabled AND g.framework IS NOT NULL;
+	-- as the gates spell them; one that is of no use is left to publish() to refuse
+	SELECT d.definition || jsonb_build_object('framework', n.framework)
+	FROM (SELECT DISTINCT g.framework
+		  FROM lead_qualify.gate g
+		  WHERE g.pipeline = draft_frameworks.pipeline AND g.enabled) n,
+		lead_qualify.framework_definition(n.framework) AS d (definition)
+	WHERE d.definition IS NOT NULL;
 END;
 COMMENT ON FUNCTION lead_qualify.draft_frameworks(text) IS
 'The frameworks that the gates of a draft name, as they are now';
@@ -1688,6 +1691,9 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE
 SET intervalstyle = 'postgres'
 SET extra_float_digits = 1
 BEGIN ATOMIC
+	WITH frozen AS MATERIALIZED (
+		SELECT f.definition FROM lead_qualify.draft_frameworks(draft_config.pipeline) f
+	)
 	SELECT jsonb_build_object(
 		'dimensions', (
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.dimension COLLATE "C"), '[]')
@@ -1708,11 +1714,11 @@ BEGIN ATOMIC
 			WHERE t.pipeline = draft_config.pipeline),
 		'frameworks', (
 			SELECT coalesce(jsonb_agg(f.definition - 'criteria' ORDER BY f.definition ->> 'framework' COLLATE "C"), '[]')
-			FROM lead_qualify.draft_frameworks(draft_config.pipeline) f),
+			FROM frozen f),
 		'criteria', (
 			SELECT coalesce(jsonb_agg(c.criterion || jsonb_build_object('framework', f.definition -> 'framework')
 									  ORDER BY f.definition ->> 'framework' COLLATE "C", c.criterion -> 'position'), '[]')
-			FROM lead_qualify.draft_frameworks(draft_config.pipeline) f,
+			FROM frozen f,
 				jsonb_array_elements(f.definition -> 'criteria') AS c (criterion)),
 		'exclusions', (
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.name COLLATE "C"), '[]')
@@ -2255,7 +2261,7 @@ RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'lq_withdraw';
 COMMENT ON FUNCTION lead_qualify.withdraw(text, anycompatible, text) IS
-'Takes an answer back: from now on nothing is known of the criterion';
+'Takes an answer back: nothing is known of the criterion until it is answered again';
 
 CREATE FUNCTION lead_qualify.activity_changed()
 RETURNS trigger
@@ -2393,7 +2399,7 @@ RETURNS TABLE (framework text, assessed bigint, qualified bigint,
 	qualified_converted bigint, qualified_rate float8, qualified_low float8, qualified_high float8,
 	unqualified_converted bigint, unqualified_rate float8, unqualified_low float8, unqualified_high float8,
 	auc float8)
-LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -2401,13 +2407,16 @@ DECLARE
 	landmark integer := lead_qualify.path_position(framework_report.pipeline, 'sql');
 	outcome integer := lead_qualify.path_position(framework_report.pipeline, framework_report.outcome_stage);
 	history text;
+	state text;
 BEGIN
 	IF outcome <= landmark THEN
 		RAISE EXCEPTION 'outcome stage "%" must be later than the sql stage', framework_report.outcome_stage
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'A framework is judged by what comes after sql, such as customer.';
 	END IF;
-	SELECT format('%I.%I', p.leads_schema, p.prefix || '_stage_history') INTO history
+	SELECT format('%I.%I', p.leads_schema, p.prefix || '_stage_history'),
+		format('%I.%I', p.leads_schema, p.prefix || '_qualification')
+	INTO history, state
 	FROM lead_qualify.pipeline p
 	WHERE p.pipeline = framework_report.pipeline;
 
@@ -2417,6 +2426,7 @@ BEGIN
 			FROM %1$s h
 			JOIN lead_qualify.path_stages($1) s ON s.stage = h.stage
 			WHERE h.superseded_at IS NULL AND h.entered_at <= $4 AND s.position >= $2
+				AND NOT EXISTS (SELECT FROM %2$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
 		), reached AS (
 			SELECT DISTINCT ON (e.lead) e.lead, e.id, e.entered_at
 			FROM entry e
@@ -2430,7 +2440,7 @@ BEGIN
 			WHERE e.position < $3
 			ORDER BY e.lead, e.entered_at, e.id
 		), verdict AS (
-			SELECT a.framework, a.coverage > 0 AS assessed, a.qualified, a.score, j.converted
+			SELECT a.framework, cardinality(a.met) + cardinality(a.unmet) > 0 AS assessed, a.qualified, a.score, j.converted
 			FROM judged j, lead_qualify.assess_all(j.assessment) a
 		), ranked AS (
 			-- ties share the middle of their ranks
@@ -2459,7 +2469,7 @@ BEGIN
 			lead_qualify.wilson_interval(c.q_converted, c.qualified) q,
 			lead_qualify.wilson_interval(c.u_converted, c.assessed - c.qualified) u
 		ORDER BY auc DESC NULLS LAST, c.framework COLLATE "C"
-	$query$, history)
+	$query$, history, state)
 	USING framework_report.pipeline, landmark, outcome, framework_report.as_of;
 END;
 $function$;

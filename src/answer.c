@@ -7,13 +7,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lead_qualify.h"
 #include "miscadmin.h"
-#include "replay.h"
+#include "state.h"
 #include "sql.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -58,40 +61,79 @@ read_lead(FunctionCallInfo fcinfo, Given *given)
 	given->at = GetCurrentTransactionStartTimestamp();
 }
 
-/*
- * What is stored of the lead, read as its owner; SPI is connected.  False if
- * there is no such lead.
- */
+/* is there such a lead?  read as its owner; SPI is connected */
 static bool
-find_lead(const Given *given, LqAssessment **assessment, TimestampTz *scored_at)
+lead_exists(const Given *given)
 {
 	LqPipeline *p = given->pipeline;
 	Oid			type = p->key_type;
 	Datum		key = given->key;
-	bool		found;
-	bool		isnull;
 	LqUser		saved;
 
 	lq_become(&saved, p->owner);
-	if (SPI_execute_with_args(lq_format("SELECT q.assessment, q.scored_at FROM %s AS l LEFT JOIN %s AS q "
-										"ON q.lead = l.%I WHERE l.%I = $1",
-										lq_leads_name(p), lq_side_name(p, "qualification"),
-										p->lead_key, p->lead_key),
+	/* locked: whoever answers at this moment has finished */
+	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS l WHERE l.%I = $1 FOR NO KEY UPDATE",
+										lq_leads_name(p), p->lead_key),
 							  1, &type, &key, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the lead");
 	lq_return(&saved);
-	found = SPI_processed > 0;
-	*assessment = NULL;
-	*scored_at = DT_NOBEGIN;
-	if (found)
-	{
-		Datum		value = lq_field(0, 1, &isnull);
+	return SPI_processed > 0;
+}
 
-		if (!isnull)
-			*assessment = (LqAssessment *) PG_DETOAST_DATUM(value);
-		*scored_at = lq_field_time(0, 2, DT_NOBEGIN);
-	}
-	return found;
+/*
+ * The newest event of a lead that is not of the future: what is withdrawn now
+ * comes after it.
+ */
+static TimestampTz
+newest_event(const Given *given)
+{
+	LqPipeline *p = given->pipeline;
+	Oid			type = p->key_type;
+	Datum		key = given->key;
+	LqUser		saved;
+
+	lq_become(&saved, p->owner);
+	/* with fire => 'deferred' the state does not know of all answers yet */
+	if (SPI_execute_with_args(lq_format("SELECT GREATEST((SELECT q.scored_at FROM %s AS q WHERE q.lead = $1), "
+										"(SELECT pg_catalog.max(a.answered_at) FROM %s AS a WHERE a.lead = $1 "
+										"AND a.answered_at <= pg_catalog.clock_timestamp()))",
+										lq_side_name(p, "qualification"), lq_side_name(p, "answers")),
+							  1, &type, &key, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the lead");
+	lq_return(&saved);
+	return SPI_processed == 0 ? DT_NOBEGIN : lq_field_time(0, 1, DT_NOBEGIN);
+}
+
+/* has the lead an answer to the criterion?  asked with the caller's rights */
+static bool
+has_answer(const Given *given)
+{
+	LqPipeline *p = given->pipeline;
+	Oid			types[2] = {p->key_type, TEXTOID};
+	Datum		values[2] = {given->key, CStringGetTextDatum(given->withdrawn)};
+	LqUser		saved;
+
+	lq_become(&saved, GetUserId());
+	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS q WHERE q.lead = $1 AND "
+										"(q.assessment OPERATOR(lead_qualify.->) $2) IS NOT NULL "
+										"UNION ALL SELECT FROM %s AS a WHERE a.lead = $1 AND "
+										"(a.assessment OPERATOR(lead_qualify.->) $2) IS NOT NULL",
+										lq_side_name(p, "qualification"), lq_side_name(p, "answers")),
+							  2, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the answers");
+	lq_return(&saved);
+	return SPI_processed > 0;
+}
+
+/* may the caller read what the lead has answered? */
+static bool
+may_read_answers(const LqPipeline *p)
+{
+	Oid			schema = get_namespace_oid(p->leads_schema, false);
+	Oid			state = get_relname_relid(psprintf("%s_qualification", p->prefix), schema);
+
+	return pg_class_aclcheck(state, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		pg_class_aclcheck(p->answers.relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*
@@ -106,8 +148,6 @@ insert_row(const Given *given)
 	TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	Datum		values[6];
 	char		nulls[7] = "      ";
-	LqAssessment *before;
-	TimestampTz scored_at;
 	LqUser		saved;
 
 	values[0] = given->key;
@@ -121,13 +161,20 @@ insert_row(const Given *given)
 	values[5] = CStringGetTextDatum(lq_actor != NULL && lq_actor[0] != '\0' ? lq_actor :
 									GetUserNameFromId(GetUserId(), false));
 	lq_become(&saved, GetUserId());
+	/* the application's own triggers find what stands beside the leads */
+	lq_set_option("search_path", psprintf("%s, pg_temp", quote_identifier(p->leads_schema)));
 	if (SPI_execute_with_args(lq_format("INSERT INTO %s (lead, assessment, withdrawn, answered_at, note, answered_by) "
 										"VALUES ($1, $2, $3, $4, $5, $6)",
 										lq_side_name(p, "answers")),
 							  6, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not record the answer");
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the answer was not recorded: a trigger on %s discarded it",
+						lq_side_name(p, "answers"))));
 	lq_return(&saved);
-	if (!find_lead(given, &before, &scored_at))
+	if (!lead_exists(given))
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("lead \"%s\" is not in %s", given->name, lq_leads_name(p)),
@@ -174,8 +221,6 @@ Datum
 lq_withdraw(PG_FUNCTION_ARGS)
 {
 	Given		given;
-	LqAssessment *answered;
-	TimestampTz scored_at;
 	text	   *criterion;
 
 	read_lead(fcinfo, &given);
@@ -183,16 +228,12 @@ lq_withdraw(PG_FUNCTION_ARGS)
 	criterion = PG_GETARG_TEXT_PP(2);
 	given.withdrawn = lq_criterion_fold(VARDATA_ANY(criterion), VARSIZE_ANY_EXHDR(criterion));
 	SPI_connect();
-	(void) find_lead(&given, &answered, &scored_at);
-	given.at = Max(given.at, scored_at);
-	insert_row(&given);
-	if (answered == NULL ||
-		lq_assessment_level(answered, given.withdrawn, strlen(given.withdrawn)) == LQ_UNKNOWN)
+	(void) lead_exists(&given);
+	given.at = Max(given.at, newest_event(&given));
+	if (may_read_answers(given.pipeline) && !has_answer(&given))
 		ereport(NOTICE,
-				(errmsg("lead \"%s\" had no answer to \"%s\"", given.name, given.withdrawn),
-				 answered == NULL || lq_assessment_count(answered) == 0 ?
-				 errdetail("It has answered nothing.") :
-				 errdetail("It has answered: %s.", lq_assessment_text(answered))));
+				(errmsg("lead \"%s\" has no answer to \"%s\"", given.name, given.withdrawn)));
+	insert_row(&given);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

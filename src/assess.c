@@ -257,9 +257,11 @@ lq_framework_definition(PG_FUNCTION_ARGS)
 {
 	text	   *name = PG_GETARG_TEXT_PP(0);
 	const LqFramework *framework = lq_framework_get(VARDATA_ANY(name),
-													VARSIZE_ANY_EXHDR(name), false);
+													VARSIZE_ANY_EXHDR(name), true);
 	StringInfoData buf;
 
+	if (framework == NULL)
+		PG_RETURN_NULL();
 	initStringInfo(&buf);
 	lq_framework_json(framework, &buf);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));

@@ -187,8 +187,12 @@ lq_assessment_empty(void)
 	return writer_end(&writer);
 }
 
-LqAssessment *
-lq_assessment_concat(const LqAssessment *left, const LqAssessment *right)
+/*
+ * Both, the right one winning.  New criteria are taken while there is room for
+ * so many.
+ */
+static LqAssessment *
+concat(const LqAssessment *left, const LqAssessment *right, int room)
 {
 	Writer		writer;
 	LqAnswerScan left_scan;
@@ -212,14 +216,30 @@ lq_assessment_concat(const LqAssessment *left, const LqAssessment *right)
 		else
 			order = lq_criterion_cmp(l.criterion, l.len, r.criterion, r.len);
 
-		writer_put(&writer, order < 0 ? &l : &r);
+		if (order <= 0 || room-- > 0)
+			writer_put(&writer, order < 0 ? &l : &r);
 		if (order <= 0)
 			have_left = lq_answers_next(&left_scan, &l);
 		if (order >= 0)
 			have_right = lq_answers_next(&right_scan, &r);
 	}
-	(void) count_is_allowed(writer.count, NULL);
 	return writer_end(&writer);
+}
+
+LqAssessment *
+lq_assessment_concat(const LqAssessment *left, const LqAssessment *right)
+{
+	LqAssessment *both = concat(left, right, LQ_MAX_CRITERIA + 1);
+
+	(void) count_is_allowed(lq_assessment_count(both), NULL);
+	return both;
+}
+
+/* the same without an error: what there is no room for is left out */
+LqAssessment *
+lq_assessment_take(const LqAssessment *left, const LqAssessment *right)
+{
+	return concat(left, right, LQ_MAX_CRITERIA - lq_assessment_count(left));
 }
 
 /* the criterion must be canonical; one that is not there changes nothing */
@@ -445,12 +465,6 @@ lq_assessment_read(const char *text, struct Node *context)
 			return NULL;
 	}
 	return lq_answer_list_pack(&list, context);
-}
-
-LqAssessment *
-lq_assessment_parse(const char *text)
-{
-	return lq_assessment_read(text, NULL);
 }
 
 char *

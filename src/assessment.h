@@ -41,11 +41,13 @@ extern int	lq_assessment_level(const LqAssessment *assessment,
 								const char *criterion, int len);
 
 extern LqAssessment *lq_assessment_empty(void);
-extern LqAssessment *lq_assessment_parse(const char *text);	/* the type's input */
 extern char *lq_assessment_text(const LqAssessment *assessment);
 /* right wins */
 extern LqAssessment *lq_assessment_concat(const LqAssessment *left,
 										  const LqAssessment *right);
+/* the same, but never an error: new criteria beyond LQ_MAX_CRITERIA are left out */
+extern LqAssessment *lq_assessment_take(const LqAssessment *left,
+										const LqAssessment *right);
 extern LqAssessment *lq_assessment_remove(const LqAssessment *assessment,
 										  const char *criterion, int len);
 extern bool lq_assessment_equal(const LqAssessment *a, const LqAssessment *b);

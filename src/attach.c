@@ -606,7 +606,7 @@ build(LqTarget *target, LqActivityTable *activities, const char *template)
 	lq_stage_columns_add(target);
 	lq_return(&saved);
 
-	lq_publish(target->pipeline, "attached", DT_NOBEGIN, true);
+	lq_publish(target->pipeline, "attached", DT_NOBEGIN, true, 0);
 	if (target->kept_shadow && !target->shadow)
 		lq_stages_write(target);
 	notice_attached(target, activities, left_out);
@@ -741,7 +741,7 @@ publish_source(const LqTarget *target, const LqActivityTable *activities,
 	if (unchanged)
 		lq_publish(target->pipeline, psprintf("source %s added", activities->name),
 				   nothing_scored(target) ? DT_NOBEGIN : GetCurrentTransactionStartTimestamp(),
-				   false);
+				   false, 0);
 	ereport(NOTICE,
 			(errmsg("%s is source %d of pipeline \"%s\"", activities->name,
 					activities->number, target->pipeline),

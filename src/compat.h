@@ -33,6 +33,15 @@
 	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
 #endif
 
+/* 16 can leave indexes alone that only summarize */
+#if PG_VERSION_NUM >= 160000
+#define LQ_INSERT_INDEX_TUPLES(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#else
+#define LQ_INSERT_INDEX_TUPLES(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* 16 lets input functions report errors softly */
 #ifndef ereturn
 #define ereturn(context, dummy_value, ...) ereport(ERROR, __VA_ARGS__)

@@ -334,6 +334,16 @@ lead_rules_evaluate(LqEngine *engine)
  * ----------------------------------------------------------------
  */
 
+/* exchange an assessment, which a move may hold on to, where it has changed */
+static void
+answers_set(const LqAssessment **assessment, LqAssessment *changed)
+{
+	if (lq_assessment_equal(*assessment, changed))
+		pfree(changed);
+	else
+		*assessment = changed;
+}
+
 /* what is newer than the mark is known and confirmed; NULL adds nothing */
 static void
 answers_add(LqEngine *engine, const LqAssessment *answers)
@@ -344,9 +354,9 @@ answers_add(LqEngine *engine, const LqAssessment *answers)
 	if (answers == NULL)
 		return;
 	old = MemoryContextSwitchTo(engine->cxt);
-	lead->assessment = lq_assessment_concat(lead->assessment, answers);
+	answers_set(&lead->assessment, lq_assessment_take(lead->assessment, answers));
 	if (lead->confirmed != NULL)
-		lead->confirmed = lq_assessment_concat(lead->confirmed, answers);
+		answers_set(&lead->confirmed, lq_assessment_take(lead->confirmed, answers));
 	MemoryContextSwitchTo(old);
 }
 
@@ -360,11 +370,11 @@ answer_withdraw(LqEngine *engine, const char *criterion)
 	if (criterion == NULL)
 		return;
 	old = MemoryContextSwitchTo(engine->cxt);
-	lead->assessment = lq_assessment_remove(lead->assessment, criterion,
-											strlen(criterion));
+	answers_set(&lead->assessment,
+				lq_assessment_remove(lead->assessment, criterion, strlen(criterion)));
 	if (lead->confirmed != NULL)
-		lead->confirmed = lq_assessment_remove(lead->confirmed, criterion,
-											   strlen(criterion));
+		answers_set(&lead->confirmed,
+					lq_assessment_remove(lead->confirmed, criterion, strlen(criterion)));
 	MemoryContextSwitchTo(old);
 }
 

@@ -222,6 +222,7 @@ typedef struct LqLead
 	TimestampTz attributes_at;	/* newest attribute event, DT_NOBEGIN: none */
 	int			cycle;
 	void	   *attributes;		/* columns as known now, for conditions */
+	const char *excluded;		/* the exclusion that holds, NULL: none */
 } LqLead;
 
 typedef struct LqEngine
@@ -248,7 +249,6 @@ extern bool lq_lead_rule_holds(LqEngine *engine, const LqRule *rule);
 extern bool lq_gate_holds(LqEngine *engine, const LqGate *gate);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);
-extern bool lq_reaches(double score, double threshold);
 extern int	lq_model_stage(const LqModel *model, const char *name);
 extern int	lq_model_rule(const LqModel *model, const char *name);
 extern int	lq_model_grade(const LqModel *model, const LqScore *score, TimestampTz at);

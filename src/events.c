@@ -152,7 +152,8 @@ warn_of_time(LqReader *reader, const char *key, bool isnull)
 	reader->warned = true;
 	ereport(WARNING,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-			 errmsg("activity \"%s\" of %s is not scored: its time is %s",
+			 errmsg("%s \"%s\" of %s is not scored: its time is %s",
+					reader->source->number == LQ_ANSWERS ? "answer" : "activity",
 					key == NULL ? "" : key, reader->source->name,
 					isnull ? "null" : "infinite"),
 			 errhint("Give column \"%s\" a time; the row is scored when it is updated.",

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "framework.h"
+#include "score.h"
 
 /*
  * Weights are mostly small integers; the sums are then exact, and so is a
@@ -22,13 +23,6 @@ percent(double gained, double possible)
 	if (gained >= possible)
 		return 100.0;
 	return Min(100.0, 100.0 * gained / possible);
-}
-
-/* the tolerance that every threshold of a score has */
-static bool
-reaches(double score, double threshold)
-{
-	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
 }
 
 static int
@@ -73,7 +67,7 @@ lq_framework_assess(const LqFramework *framework,
 	verdict->coverage = Min(1.0, answered / possible);
 	verdict->qualified = required && verdict->met >= must_meet(framework) &&
 		(isnan(framework->min_score) ||
-		 reaches(verdict->score, framework->min_score));
+		 lq_reaches(verdict->score, framework->min_score));
 }
 
 static bool
@@ -91,7 +85,7 @@ score_reached(const LqFramework *framework, const LqAssessment *assessment)
 		possible += criterion->weight * LQ_LEVEL_YES;
 		gained += criterion->weight * Max(level, 0);
 	}
-	return reaches(percent(gained, possible), framework->min_score);
+	return lq_reaches(percent(gained, possible), framework->min_score);
 }
 
 /*

@@ -7,7 +7,6 @@
 #define LQ_FRAMEWORK_H
 
 #include "assessment.h"
-#include "lib/stringinfo.h"
 
 typedef struct LqCriterion
 {

@@ -14,14 +14,16 @@
  */
 #include "postgres.h"
 
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "assessment.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "framework_table.h"
 #include "storage/lmgr.h"
@@ -229,6 +231,23 @@ with_canonical_name(Relation rel, HeapTuple tuple)
 					PointerGetDatum(cstring_to_text(canonical)));
 }
 
+/*
+ * A criterion of a framework that is spelled otherwise would be nobody's.  No
+ * error: a dump brings criteria before frameworks.
+ */
+static void
+warn_of_spelling(Relation rel, HeapTuple tuple)
+{
+	char	   *name = lq_column_text(rel, tuple, "framework");
+	const LqFramework *framework = name == NULL ? NULL :
+		lq_framework_get(name, strlen(name), true);
+
+	if (framework != NULL && strcmp(framework->name, name) != 0)
+		ereport(WARNING,
+				(errmsg("%s belongs to no framework yet", row_name(rel, tuple)),
+				 errhint("There is a framework spelled \"%s\".", framework->name)));
+}
+
 static void
 check_row(Relation rel, HeapTuple tuple)
 {
@@ -236,6 +255,8 @@ check_row(Relation rel, HeapTuple tuple)
 		check_question(rel, tuple);
 	else
 		check_framework_name(rel, tuple);
+	if (is_table(rel, "criterion"))
+		warn_of_spelling(rel, tuple);
 	check_ranges(rel, tuple);
 }
 
@@ -347,7 +368,19 @@ before_row(TriggerData *trigdata)
 static void
 put_back(Relation rel, HeapTuple shipped)
 {
-	CatalogTupleInsert(rel, heap_copytuple(shipped));
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
+
+	/* a DBA may have put any index on the table */
+	InitResultRelInfo(result, rel, 1, NULL, 0);
+	ExecOpenIndices(result, false);
+	ExecStoreHeapTuple(heap_copytuple(shipped), slot, true);
+	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
+	LQ_INSERT_INDEX_TUPLES(result, slot, estate);
+	ExecCloseIndices(result);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
 }
 
 /*
@@ -355,12 +388,27 @@ put_back(Relation rel, HeapTuple shipped)
  * them could take the same position without seeing each other's row.
  */
 static void
-check_positions(Relation rel, HeapTuple tuple)
+check_positions(Relation rel, HeapTuple tuple, bool own)
 {
 	if (!is_table(rel, "criterion"))
 		return;
 	LockRelationOid(RelationGetRelid(rel), ShareUpdateExclusiveLock);
-	lq_framework_check_positions(lq_column_text(rel, tuple, "framework"));
+	lq_framework_check_positions(lq_column_text(rel, tuple, "framework"), own);
+}
+
+/* is the row a user's version of a shipped one? */
+static bool
+hides_shipped(Relation rel, HeapTuple tuple)
+{
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
+										  GetActiveSnapshot(), 0, NULL);
+	HeapTuple	other;
+	bool		found = false;
+
+	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
+		found = is_shipped(rel, other) && same_key(rel, tuple, other);
+	systable_endscan(scan);
+	return found;
 }
 
 static void
@@ -373,11 +421,13 @@ after_row(TriggerData *trigdata)
 	{
 		if (is_shipped(rel, old) && !is_shipped(rel, trigdata->tg_newtuple))
 			put_back(rel, old);
-		check_positions(rel, trigdata->tg_newtuple);
+		check_positions(rel, trigdata->tg_newtuple, false);
 		if (same_key(rel, old, trigdata->tg_newtuple))
 			return;
 	}
-	check_positions(rel, old);
+	/* a dump puts back versions of shipped rows one by one: two that changed places */
+	check_positions(rel, old, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+					is_table(rel, "criterion") && hides_shipped(rel, old));
 }
 
 PG_FUNCTION_INFO_V1(lq_framework_edit);

@@ -39,7 +39,7 @@ typedef enum
 	NO_CRITERIA,
 	MIN_MET_TOO_HIGH,
 	NO_WEIGHT,
-	POSITION_TAKEN
+	NOTHING_ASKED
 } Problem;
 
 typedef struct Entry
@@ -47,7 +47,8 @@ typedef struct Entry
 	LqFramework framework;		/* first, so that it can stand for the entry */
 	int			place;			/* among the frameworks */
 	int		   *positions;		/* of the criteria */
-	int			clash;			/* POSITION_TAKEN: first of the two criteria */
+	int			clash;			/* first of two criteria at one position, -1: none */
+	int			own_clash;		/* ... that are both the user's */
 	Problem		problem;
 } Entry;
 
@@ -259,6 +260,7 @@ load_frameworks(Tables *t)
 	{
 		LqFramework *framework = &t->entries[i].framework;
 
+		t->entries[i].clash = t->entries[i].own_clash = -1;
 		framework->name = MemoryContextStrdup(t->cxt, rows[i].key);
 		framework->min_met = column_int(rel, rows[i].tuple, "min_met", -1);
 		framework->min_score = column_double(rel, rows[i].tuple, "min_score");
@@ -271,6 +273,7 @@ load_frameworks(Tables *t)
 typedef struct Placed
 {
 	int			position;
+	bool		shipped;
 	LqCriterion criterion;
 } Placed;
 
@@ -282,6 +285,9 @@ placed_cmp(const void *a, const void *b)
 
 	if (left->position != right->position)
 		return left->position < right->position ? -1 : 1;
+	/* a release may ship a criterion where a user has put his own */
+	if (left->shipped != right->shipped)
+		return left->shipped ? 1 : -1;
 	return strcmp(left->criterion.name, right->criterion.name);
 }
 
@@ -290,22 +296,32 @@ find_problem(Entry *entry)
 {
 	const LqFramework *framework = &entry->framework;
 	double		weight = 0;
+	bool		asks = framework->min_met != 0 || !isnan(framework->min_score);
 
 	for (int i = 0; i < framework->ncriteria; i++)
+	{
 		weight += framework->criteria[i].weight;
+		asks = asks || framework->criteria[i].required;
+	}
 	if (framework->ncriteria == 0)
 		entry->problem = NO_CRITERIA;
 	else if (framework->min_met > framework->ncriteria)
 		entry->problem = MIN_MET_TOO_HIGH;
 	else if (!(weight > 0))
 		entry->problem = NO_WEIGHT;
-	for (int i = 1; i < framework->ncriteria; i++)
-		if (entry->positions[i] == entry->positions[i - 1])
-		{
-			entry->problem = POSITION_TAKEN;
-			entry->clash = i - 1;
-			break;
-		}
+	else if (!asks)
+		entry->problem = NOTHING_ASKED;
+}
+
+/* the first two criteria at one position; with own, only two of the user's */
+static int
+find_clash(const Placed *placed, int n, bool own)
+{
+	for (int i = 1; i < n; i++)
+		if (placed[i].position == placed[i - 1].position &&
+			!(own && placed[i].shipped))
+			return i - 1;
+	return -1;
 }
 
 /* the rows are those of one framework; disabled ones are left out */
@@ -323,6 +339,7 @@ load_criteria(Tables *t, Entry *entry, Relation rel, const Row *rows, int nrows)
 
 		if (!column_bool(rel, tuple, "enabled"))
 			continue;
+		placed[n].shipped = rows[i].shipped;
 		placed[n++].position = column_int(rel, tuple, "position", 0);
 		criterion->name = rows[i].key2;
 		criterion->len = strlen(criterion->name);
@@ -332,6 +349,8 @@ load_criteria(Tables *t, Entry *entry, Relation rel, const Row *rows, int nrows)
 	}
 	qsort(placed, n, sizeof(Placed), placed_cmp);
 
+	entry->clash = find_clash(placed, n, false);
+	entry->own_clash = find_clash(placed, n, true);
 	framework->ncriteria = n;
 	framework->criteria = MemoryContextAlloc(t->cxt, (n + 1) * sizeof(LqCriterion));
 	entry->positions = MemoryContextAlloc(t->cxt, (n + 1) * sizeof(int));
@@ -507,16 +526,16 @@ free_positions(const Entry *entry)
 }
 
 static void
-report_clash(const Entry *entry)
+report_clash(const Entry *entry, int clash)
 {
 	const LqFramework *framework = &entry->framework;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
 			 errmsg("criteria \"%s\" and \"%s\" of framework \"%s\" are both at position %d",
-					framework->criteria[entry->clash].name,
-					framework->criteria[entry->clash + 1].name,
-					framework->name, entry->positions[entry->clash]),
+					framework->criteria[clash].name,
+					framework->criteria[clash + 1].name,
+					framework->name, entry->positions[clash]),
 			 errdetail("Free positions: %s.", free_positions(entry)),
 			 errhint("Give one of them another position; one UPDATE may also let two criteria change places.")));
 }
@@ -552,8 +571,11 @@ report_unusable(const Entry *entry)
 							framework->name),
 					 errhint("Set weight in lead_qualify.criterion above 0 for at least one of them.")));
 			break;
-		case POSITION_TAKEN:
-			report_clash(entry);
+		case NOTHING_ASKED:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("framework \"%s\" asks for nothing: min_met is 0", framework->name),
+					 errhint("Set min_met above 0 or a min_score in lead_qualify.framework, or make a criterion required.")));
 			break;
 	}
 }
@@ -588,17 +610,21 @@ lq_framework_list(void)
  * yet sent, so look at the tables themselves.
  */
 void
-lq_framework_check_positions(const char *name)
+lq_framework_check_positions(const char *name, bool own)
 {
 	Tables	   *t;
 	Entry	   *entry;
+	int			clash;
 
 	CommandCounterIncrement();
 	t = tables_load(false);
 	entry = entry_find(t, name, strlen(name));
-	if (entry != NULL && entry->problem == POSITION_TAKEN &&
-		strcmp(entry->framework.name, name) == 0)
-		report_clash(entry);
+	if (entry != NULL && strcmp(entry->framework.name, name) == 0)
+	{
+		clash = own ? entry->own_clash : entry->clash;
+		if (clash >= 0)
+			report_clash(entry, clash);
+	}
 	MemoryContextDelete(t->cxt);
 }
 

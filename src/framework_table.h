@@ -7,6 +7,7 @@
 #define LQ_FRAMEWORK_TABLE_H
 
 #include "framework.h"
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 
 /*
@@ -32,7 +33,10 @@ extern List *lq_framework_list(void);
  */
 extern const char *lq_framework_question(const LqCriterion *criterion,
 										 const char *language, int len);
-/* an error if two criteria of the framework are at one position by now */
-extern void lq_framework_check_positions(const char *name);
+/*
+ * An error if two criteria of the framework are at one position by now; with
+ * own, only if both are rows of the user's.
+ */
+extern void lq_framework_check_positions(const char *name, bool own);
 
 #endif

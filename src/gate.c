@@ -15,13 +15,6 @@
  * ----------------------------------------------------------------
  */
 
-/* a threshold holds at score >= threshold, give or take rounding */
-bool
-lq_reaches(double score, double threshold)
-{
-	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
-}
-
 int
 lq_model_stage(const LqModel *model, const char *name)
 {

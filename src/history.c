@@ -237,24 +237,29 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 	run_plan(plan, values, nulls, false);
 }
 
-/* a row that stands gets the neighbours that it now has */
+/*
+ * A row that stands gets the neighbours that it now has, and what is now known
+ * to have been answered by then.
+ */
 static void
-history_link(LqCases *cases, int64 id, const char *from_stage, TimestampTz left_at)
+history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
-	Oid			types[3] = {INT8OID, TIMESTAMPTZOID, TEXTOID};
-	Datum		values[3];
-	char		nulls[4] = "   ";
+	const char *from_stage = move->from_stage;
+	Oid			types[4] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment")};
+	Datum		values[4];
+	char		nulls[5] = "    ";
 
 	values[0] = Int64GetDatum(id);
+	values[3] = PointerGetDatum(move->assessment);
 	values[1] = TimestampTzGetDatum(left_at);
 	nulls[1] = left_at == DT_NOEND ? 'n' : ' ';
 	values[2] = from_stage == NULL ? (Datum) 0 : CStringGetTextDatum(from_stage);
 	nulls[2] = from_stage == NULL ? 'n' : ' ';
 	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3 WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 3, types);
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 4, types);
 	run_plan(plan, values, nulls, false);
 }
 
@@ -350,6 +355,12 @@ number_equal(double a, double b)
 	return fabs(a - b) <= 1e-9 * Max(1, Max(fabs(a), fabs(b)));
 }
 
+static bool
+same_answers(const StoredRow *row, const LqMove *move)
+{
+	return row->assessment != NULL && lq_assessment_equal(row->assessment, move->assessment);
+}
+
 /*
  * An automatic row also keeps the scores that moved the lead; a fixed one
  * keeps those that its maker saw.
@@ -362,14 +373,18 @@ same_scores(const StoredRow *row, const LqMove *move)
 	return row->version == move->version &&
 		number_equal(row->total, move->total) &&
 		number_equal(row->engagement, move->engagement) &&
-		number_equal(row->fit, move->fit) &&
-		row->assessment != NULL && lq_assessment_equal(row->assessment, move->assessment);
+		number_equal(row->fit, move->fit) && same_answers(row, move);
 }
 
 static const char *
-stay_text(const char *from_stage, const char *stage)
+stay_text(const char *from_stage, const char *stage, const LqAssessment *assessment)
 {
-	return psprintf("end of %s after %s", stage, from_stage == NULL ? "nothing" : from_stage);
+	char	   *text = psprintf("end of %s after %s", stage,
+								from_stage == NULL ? "nothing" : from_stage);
+
+	if (assessment == NULL || lq_assessment_count(assessment) == 0)
+		return text;
+	return psprintf("%s with answers {%s}", text, lq_assessment_text(assessment));
 }
 
 static const char *
@@ -389,6 +404,7 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 	int			count;
 	StoredRow  *rows = stored_rows(cases, c, &count);
 	List	   *differences = NIL;
+	TimestampTz added_at = DT_NOBEGIN;	/* of the newest row that was added */
 	ListCell   *lc;
 
 	foreach(lc, c->moves)
@@ -400,6 +416,7 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 
 		if (row == NULL)
 		{
+			added_at = move->at;
 			if (write)
 				history_insert(cases, c, move, left_at);
 			else
@@ -407,10 +424,13 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 																		 move->stage, move->at));
 			continue;
 		}
-		if (!same_scores(row, move))
+		/* rows of one instant are in the order of their ids */
+		if (!same_scores(row, move) ||
+			(write && move->at == added_at && !is_fixed(row)))
 		{
 			if (write)
 			{
+				added_at = move->at;
 				history_insert(cases, c, move, left_at);
 				continue;		/* row is superseded below */
 			}
@@ -423,14 +443,19 @@ history_compare(LqCases *cases, LqCase *c, bool write)
 														move->at));
 		}
 		row->taken = true;
-		if (row->left_at != left_at || !lq_text_equal(row->from_stage, move->from_stage))
+		if (row->left_at != left_at || !lq_text_equal(row->from_stage, move->from_stage) ||
+			!same_answers(row, move))
 		{
 			if (write)
-				history_link(cases, row->id, move->from_stage, left_at);
+				history_link(cases, row->id, move, left_at);
 			else
 				differences = lappend(differences,
-									  lq_history_difference(stay_text(row->from_stage, row->stage), row->left_at,
-															stay_text(move->from_stage, move->stage), left_at));
+									  lq_history_difference(stay_text(row->from_stage, row->stage,
+																	  row->assessment),
+															row->left_at,
+															stay_text(move->from_stage, move->stage,
+																	  move->assessment),
+															left_at));
 		}
 	}
 	for (int i = 0; i < count; i++)

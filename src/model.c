@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
+#include "condition.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "model.h"
@@ -355,7 +356,8 @@ table_problem(const LqPipeline *p, Oid relid, const char *schema, const char *ta
 						table_name(schema, table), GetUserNameFromId(p->owner, true));
 	if (pg_class_aclmask(relid, p->owner, rights, ACLMASK_ALL) != rights)
 		return psprintf("role \"%s\" may not %s table %s", GetUserNameFromId(p->owner, true),
-						rights == ACL_SELECT ? "read" : "read and write",
+						rights == ACL_SELECT ? "read" :
+						rights == WRITE_RIGHTS ? "read and write" : "read and update",
 						table_name(schema, table));
 	return NULL;
 }
@@ -370,7 +372,7 @@ leads_problem(LqPipeline *p)
 	p->leads = relation_find(p->leads_schema, p->leads_table);
 	p->owner = OidIsValid(p->leads) ? relation_owner(p->leads) : InvalidOid;
 	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table,
-								 WRITE_RIGHTS)) != NULL)
+								 ACL_SELECT | ACL_UPDATE)) != NULL)
 		return problem;
 	for (int i = 0; i < lengthof(columns); i++)
 		if (columns[i] != NULL && get_attnum(p->leads, columns[i]) == InvalidAttrNumber)
@@ -566,6 +568,33 @@ lq_pipeline_get(const char *name, bool missing_ok)
 		pipelines = lappend(pipelines, p);
 		MemoryContextSwitchTo(old);
 	}
+	return p;
+}
+
+/* an error if the pipeline cannot work */
+void
+lq_pipeline_check(LqPipeline *p)
+{
+	if (p->broken || p->nversions == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pipeline \"%s\" is out of order", p->name),
+				 errdetail_internal("%s.", lq_error_sentence(p->problem)),
+				 errhint("See lead_qualify.problem.")));
+}
+
+LqPipeline *
+lq_pipeline_for_owner(const char *name, const char *verb)
+{
+	LqPipeline *p = lq_pipeline_get(name, false);
+
+	lq_pipeline_check(p);
+	if (!has_privs_of_role(GetUserId(), p->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s pipeline \"%s\"", verb, name),
+				 errhint("Only a role with the rights of \"%s\", the owner of %s, may.",
+						 GetUserNameFromId(p->owner, false), lq_leads_name(p))));
 	return p;
 }
 

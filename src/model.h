@@ -99,6 +99,10 @@ typedef struct LqPipeline
  * valid until the end of the transaction.  NULL when unknown and missing_ok.
  */
 extern LqPipeline *lq_pipeline_get(const char *name, bool missing_ok);
+/* an error if it cannot work */
+extern void lq_pipeline_check(LqPipeline *pipeline);
+/* whole, and the caller has the rights of the leads owner */
+extern LqPipeline *lq_pipeline_for_owner(const char *name, const char *verb);
 extern const LqModel *lq_model_at(LqPipeline *pipeline, TimestampTz at);
 extern const LqModel *lq_model_numbered(LqPipeline *pipeline, int number);
 extern bool lq_asks_for_more(LqPipeline *pipeline, int number);

@@ -518,10 +518,8 @@ compile_gate(LqPipeline *p, LqModel *model, Datum config, LqGate *gate,
 		if (model->rules[r].hidden &&
 			strcmp(model->rules[r].activity_type, gate->activity_type) == 0)
 			gate->activity_rule = r;
-	/* the very name, or else the one that differs in case only */
 	for (int f = 0; framework != NULL && f < model->nframeworks; f++)
-		if (strcmp(model->frameworks[f].name, framework) == 0 ||
-			(gate->framework == NULL && pg_strcasecmp(model->frameworks[f].name, framework) == 0))
+		if (strcmp(model->frameworks[f].name, framework) == 0)
 			gate->framework = &model->frameworks[f];
 	if (framework != NULL && gate->framework == NULL)
 		elog(ERROR, "version %d lacks framework \"%s\"", model->version, framework);

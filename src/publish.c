@@ -346,7 +346,7 @@ report_version(const Target *target, int version, TimestampTz effective_from,
 
 int
 lq_publish(const char *pipeline, const char *note, TimestampTz effective_from,
-		   bool first)
+		   bool first, int restored)
 {
 	Target		target;
 	LqPipeline *attached;
@@ -362,7 +362,8 @@ lq_publish(const char *pipeline, const char *note, TimestampTz effective_from,
 				 errhint("Publish in a READ COMMITTED transaction.")));
 	SPI_connect();
 	lock_pipeline(&target, pipeline);
-	config = lq_draft_freeze(pipeline, target.leads);
+	config = lq_draft_freeze(pipeline, target.leads,
+							 restored == 0 ? NULL : version_config(pipeline, restored));
 	last = newest_version(pipeline);
 	if (!first)
 	{
@@ -435,7 +436,7 @@ lq_publish_draft(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(lq_publish(pipeline,
 							   PG_ARGISNULL(1) ? NULL :
 							   text_to_cstring(PG_GETARG_TEXT_PP(1)),
-							   effective_from, false));
+							   effective_from, false, 0));
 }
 
 /* rollback_to(pipeline, version) */
@@ -450,7 +451,7 @@ lq_rollback_to(PG_FUNCTION_ARGS)
 	restore_version(pipeline, version);
 	SPI_finish();
 	PG_RETURN_INT32(lq_publish(pipeline, psprintf("rollback to version %d", version),
-							   GetCurrentTransactionStartTimestamp(), false));
+							   GetCurrentTransactionStartTimestamp(), false, version));
 }
 
 /* discard_draft(pipeline) */

@@ -13,15 +13,18 @@
  * rights count for conditions; the caller has asked for his right to publish.
  * "first" is the version that attach() publishes: no lead is scored yet, the
  * side tables may be missing, and attach() itself tells what it did.
+ * "restored" is the version that the draft is again, whose frozen frameworks
+ * stay; 0: they are taken from their tables.
  */
 extern int	lq_publish(const char *pipeline, const char *note,
-					   TimestampTz effective_from, bool first);
+					   TimestampTz effective_from, bool first, int restored);
 
 /*
  * publish_check.c: the draft as JSON text, checked, with its expressions; SPI
- * must be connected.
+ * must be connected.  "restored" is the configuration whose frameworks stay, or
+ * NULL.
  */
-extern char *lq_draft_freeze(const char *pipeline, Oid leads);
+extern char *lq_draft_freeze(const char *pipeline, Oid leads, const char *restored);
 
 /* InvalidOid if there is no such table */
 extern Oid	lq_find_relation(const char *schema, const char *table);

@@ -674,7 +674,7 @@ compiled_json(const Draft *draft)
 }
 
 char *
-lq_draft_freeze(const char *pipeline, Oid leads)
+lq_draft_freeze(const char *pipeline, Oid leads, const char *restored)
 {
 	Draft		draft = {.pipeline = pipeline};
 	char	   *config;
@@ -688,11 +688,19 @@ lq_draft_freeze(const char *pipeline, Oid leads)
 	open_sources(&draft);
 	check_rows(&draft);
 	check_grades(&draft);
-	check_frameworks(&draft);
+	if (restored == NULL)
+		check_frameworks(&draft);
 	check_expressions(&draft);
 	draft_query("SELECT lead_qualify.draft_config($1) || $2::pg_catalog.jsonb",
 				pipeline, compiled_json(&draft));
 	config = result_text(SPI_tuptable, 0, 1);
+	if (restored != NULL)
+	{
+		draft_query("SELECT $1::pg_catalog.jsonb || pg_catalog.jsonb_build_object("
+					"'frameworks', $2::pg_catalog.jsonb -> 'frameworks', "
+					"'criteria', $2::pg_catalog.jsonb -> 'criteria')", config, restored);
+		config = result_text(SPI_tuptable, 0, 1);
+	}
 	PopActiveSnapshot();
 	close_relations(&draft);
 	return config;

@@ -35,33 +35,6 @@
  * ----------------------------------------------------------------
  */
 
-/* an error if the pipeline cannot work */
-void
-lq_pipeline_check(LqPipeline *p)
-{
-	if (p->broken || p->nversions == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pipeline \"%s\" is out of order", p->name),
-				 errdetail_internal("%s.", lq_error_sentence(p->problem)),
-				 errhint("See lead_qualify.problem.")));
-}
-
-LqPipeline *
-lq_pipeline_for_owner(const char *name, const char *verb)
-{
-	LqPipeline *p = lq_pipeline_get(name, false);
-
-	lq_pipeline_check(p);
-	if (!has_privs_of_role(GetUserId(), p->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to %s pipeline \"%s\"", verb, name),
-				 errhint("Only a role with the rights of \"%s\", the owner of %s, may.",
-						 GetUserNameFromId(p->owner, false), lq_leads_name(p))));
-	return p;
-}
-
 /* keys from their texts */
 Datum *
 lq_keys_of_texts(LqPipeline *p, ArrayType *texts, int *count)
@@ -227,6 +200,7 @@ unchanged(LqPipeline *p, const LqCase *c)
 		stored->lead_since != c->lead_since ||
 		!same_answers(stored->assessment, c->lead.assessment) ||
 		!same_answers(stored->confirmed, c->lead.confirmed) ||
+		!lq_text_equal(stored->excluded, c->lead.excluded) ||
 		stored->next_due_at != c->next_due_at)
 		return false;
 	packed = lq_score_pack(c->lead.score);
@@ -630,6 +604,7 @@ verify_summary(Verifier *v, const LqStored *was, const LqCase *c, double toleran
 				answers_text(c->lead.assessment));
 	differ_text(v, "confirmed", answers_text(was->confirmed),
 				answers_text(c->lead.confirmed));
+	differ_text(v, "excluded", was->excluded, c->lead.excluded);
 }
 
 static void

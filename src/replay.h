@@ -11,9 +11,6 @@
 extern int64 lq_recompute_all_leads(LqPipeline *pipeline);
 /* leads whose newest event is at or after since; for publish */
 extern int64 lq_recompute_since(const char *pipeline, TimestampTz since);
-extern void lq_pipeline_check(LqPipeline *pipeline);
-/* the caller must have the rights of the leads owner */
-extern LqPipeline *lq_pipeline_for_owner(const char *name, const char *verb);
 extern Datum *lq_keys_of_texts(LqPipeline *pipeline, ArrayType *texts, int *count);
 
 #endif

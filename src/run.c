@@ -102,6 +102,17 @@ note_due(LqCase *c, TimestampTz at)
 		c->next_due_at = at;
 }
 
+/* the case is where its last event has brought it */
+static void
+case_done(LqCase *c, LqEngine *engine)
+{
+	const LqExclusion *exclusion = lq_exclusion_holding(engine);
+
+	c->lead.excluded = exclusion == NULL ? NULL : exclusion->name;
+	c->moves = engine->moves;
+	c->dirty = true;
+}
+
 /* ----------------------------------------------------------------
  * Replay
  * ----------------------------------------------------------------
@@ -213,8 +224,7 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 			c->events[i].model = lq_model_at(cases->pipeline, c->events[i].pos.at);
 		lq_engine_step(engine, &c->events[i]);
 	}
-	c->moves = engine->moves;
-	c->dirty = true;
+	case_done(c, engine);
 }
 
 /* ----------------------------------------------------------------
@@ -256,8 +266,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 		else if (c->written_here || !lq_engine_merge(engine, event))
 			return false;
 	}
-	c->moves = engine->moves;
-	c->dirty = true;
+	case_done(c, engine);
 	return true;
 }
 

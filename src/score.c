@@ -117,6 +117,13 @@ lq_clamp(double value, double minimum, double maximum)
 	return value;
 }
 
+/* a threshold holds at score >= threshold, give or take rounding */
+bool
+lq_reaches(double score, double threshold)
+{
+	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
+}
+
 const char *
 lq_decay_name(LqDecay decay)
 {

@@ -27,6 +27,7 @@ static const LqSideColumn qualification_columns[] = {
 	{"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
 	{"assessment", "lead_qualify.assessment", "NOT NULL DEFAULT ''", "What the lead has answered: criterion by criterion the newest answer"},
 	{"confirmed", "lead_qualify.assessment", NULL, "What was answered since the mark; NULL: there is no mark"},
+	{"excluded", "text", NULL, "Exclusion that holds for the lead; reports leave it out"},
 	{"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
 	{"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
 	{"mark_stage", "text", NULL, "Furthest stage that was left behind"},

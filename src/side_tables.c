@@ -41,7 +41,7 @@ static const char *const scored_columns[][2] = {
 	{"stage", "Stage the lead is in"},
 	{"stage_position", "Position of the stage, for ORDER BY"},
 	{"days_in_stage", "Days since the lead entered the stage; NULL: unknown"},
-	{"missing_criteria", "Criteria of the pipeline's framework that the lead does not meet, in its order"},
+	{"missing_criteria", "Criteria of the pipeline's framework that the lead does not meet, or has to confirm after a step back, in its order"},
 	{"next_question", "Question to ask next"},
 };
 
@@ -321,7 +321,8 @@ lq_views_create(const LqTarget *target)
 		   " lead_qualify.missing_criteria(s.assessment, lead_qualify.pipeline_framework(%L)) AS missing_criteria,"
 		   " lead_qualify.next_question(s.assessment, lead_qualify.pipeline_framework(%L),"
 		   " pg_catalog.current_setting('lead_qualify.language')) AS next_question"
-		   " FROM (SELECT q.lead, q.stage, q.assessment,"
+		   /* after a step back what was answered before is to be confirmed */
+		   " FROM (SELECT q.lead, q.stage, COALESCE(q.confirmed, q.assessment) AS assessment,"
 		   " lead_qualify.total(q.score, t.at) AS total,"
 		   " " POINTS_OR_NULL("engagement") " AS engagement,"
 		   " " POINTS_OR_NULL("fit") " AS fit,"

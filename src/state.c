@@ -100,7 +100,7 @@ plan_read(LqPipeline *p)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
 									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
 									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade, "
-									   "q.assessment, q.confirmed "
+									   "q.assessment, q.confirmed, q.excluded "
 									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
 									   lq_side_name(p, "qualification")),
 							 1, &p->key_array);
@@ -266,6 +266,7 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	c->lead.confirmed = lq_field_assessment(row, 18, cxt);
 	c->was.assessment = c->lead.assessment;
 	c->was.confirmed = c->lead.confirmed;
+	c->was.excluded = c->lead.excluded = lq_field_text(row, 19, cxt);
 	if (c->lead.mark_stage == NULL)
 		c->lead.confirmed = NULL;
 	(void) lq_field(row, 2, &isnull);
@@ -358,8 +359,8 @@ lq_cases_read_images(LqCases *cases)
 #define STATE_COLUMNS \
 	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
 	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version, " \
-	"assessment, confirmed"
-#define NSTATE 17				/* columns above */
+	"assessment, confirmed, excluded"
+#define NSTATE 18				/* columns above */
 
 /* element types of the arrays that a write takes, after the keys' */
 static void
@@ -370,7 +371,7 @@ state_types(Oid *types)
 	Oid			assessment = lq_type_oid("assessment");
 	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
 		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid};
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid, TEXTOID};
 
 	memcpy(types, fixed, sizeof(fixed));
 	types[0] = score;
@@ -472,6 +473,8 @@ state_values(const LqCase *c, int published, Datum *values, bool *nulls)
 	values[15] = PointerGetDatum(lead->assessment);
 	nulls[16] = lead->confirmed == NULL;
 	values[16] = PointerGetDatum(lead->confirmed);
+	nulls[17] = lead->excluded == NULL;
+	values[17] = nulls[17] ? (Datum) 0 : CStringGetTextDatum(lead->excluded);
 }
 
 static bool

@@ -28,6 +28,7 @@ typedef struct LqStored
 	int			grade;
 	const LqAssessment *assessment;
 	const LqAssessment *confirmed;	/* NULL: none */
+	const char *excluded;
 } LqStored;
 
 typedef struct LqCase

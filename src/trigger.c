@@ -94,9 +94,14 @@ lq_activity_changed(PG_FUNCTION_ARGS)
 	LqSource   *source;
 	const char *third;
 
-	if (lq_follows_lead() || !lq_live_begin(&live, trigdata, "activity_changed"))
+	if (!lq_live_begin(&live, trigdata, "activity_changed"))
 		return PointerGetDatum(NULL);
 	source = lq_live_source(&live, trigdata);
+	if (source->number == LQ_ANSWERS && lq_follows_lead())
+	{
+		lq_live_end(&live);
+		return PointerGetDatum(NULL);
+	}
 	third = trigdata->tg_trigger->tgnargs > 2 ? trigdata->tg_trigger->tgargs[2] : "";
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
 		lq_recompute_all_leads(live.pipeline);

@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "wilson.h"
 
 static double
 upper_tail_of(double z)
@@ -24,12 +23,13 @@ upper_tail_of(double z)
 }
 
 /*
- * A rational approximation (Abramowitz and Stegun, Handbook of Mathematical
+ * z such that a standard normal value is above it with this probability: a
+ * rational approximation (Abramowitz and Stegun, Handbook of Mathematical
  * Functions, 26.2.23, error below 5e-4), made exact by Halley's method, which
  * triples the number of correct digits each time.
  */
-double
-lq_normal_quantile(double upper_tail)
+static double
+normal_quantile(double upper_tail)
 {
 	double		p = upper_tail > 0.5 ? 1 - upper_tail : upper_tail;
 	double		t = sqrt(-2 * log(p));
@@ -46,8 +46,8 @@ lq_normal_quantile(double upper_tail)
 	return upper_tail > 0.5 ? -z : z;
 }
 
-void
-lq_check_confidence(double confidence)
+static void
+check_confidence(double confidence)
 {
 	if (!(confidence > 0 && confidence < 1))
 		ereport(ERROR,
@@ -56,12 +56,12 @@ lq_check_confidence(double confidence)
 				 errhint("Usual values are 0.8, 0.9, 0.95 and 0.99.")));
 }
 
-void
-lq_wilson(int64 successes, int64 trials, double confidence, double *low, double *high)
+static void
+wilson(int64 successes, int64 trials, double confidence, double *low, double *high)
 {
 	double		n = trials;
 	double		p = successes / n;
-	double		z = lq_normal_quantile((1 - confidence) / 2);
+	double		z = normal_quantile((1 - confidence) / 2);
 	double		zz = z * z / n;
 	double		center = p + zz / 2;
 	double		spread = sqrt(zz * (p * (1 - p) + zz / 4));
@@ -93,10 +93,10 @@ lq_wilson_interval(PG_FUNCTION_ARGS)
 				 errmsg("%lld successes of %lld trials are not possible",
 						(long long) successes, (long long) trials),
 				 errhint("Successes are from 0 to the number of trials.")));
-	lq_check_confidence(confidence);
+	check_confidence(confidence);
 	if (trials > 0)
 	{
-		lq_wilson(successes, trials, confidence, &low, &high);
+		wilson(successes, trials, confidence, &low, &high);
 		values[0] = Float8GetDatum(low);
 		values[1] = Float8GetDatum(high);
 	}

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('dump');
-$node->init;
+$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf', "fsync = off\ntimezone = 'UTC'");
 $node->start;
 
@@ -33,9 +33,41 @@ $node->safe_psql(
 	ALTER TABLE crm."Phone calls" OWNER TO crm_owner;
 	GRANT USAGE ON SCHEMA crm TO crm_reader;
 	GRANT SELECT ON crm.leads TO crm_reader;
+	GRANT INSERT, UPDATE, DELETE ON lead_qualify.framework, lead_qualify.criterion,
+		lead_qualify.question TO crm_owner;
 	ALTER TABLE crm.leads ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY north ON crm.leads TO crm_reader USING (region = 'north');});
+
+# frameworks: shipped rows edited, a framework of one's own and what it asks
+$node->safe_psql(
+	'source', q{
+	SET ROLE crm_owner;
+	UPDATE lead_qualify.framework SET min_met = 3 WHERE framework = 'BANT';
+	-- places changed, which no row does alone
+	UPDATE lead_qualify.criterion SET position = 3 - position
+	WHERE framework = 'BANT' AND position < 3;
+	UPDATE lead_qualify.criterion SET enabled = false
+	WHERE framework = 'CHAMP' AND criterion = 'priority';
+	UPDATE lead_qualify.question SET question = 'Is there money?'
+	WHERE criterion = 'budget' AND language = 'en';
+	INSERT INTO lead_qualify.framework (framework, min_met, min_score) VALUES ('Наша', 2, 12.5);
+	INSERT INTO lead_qualify.criterion (framework, criterion, position, weight, met_at)
+	VALUES ('Наша', 'Бюджет', 1, 2.5, 2), ('Наша', 'срок', 2, 1, 3), ('Наша', 'pain', 3, 1, 3);
+	INSERT INTO lead_qualify.question (criterion, language, question)
+	VALUES ('бюджет', 'en', 'Есть ли бюджет?');});
 attach_crm($node, 'source', 'crm_owner');
+
+# a gate that names it, and a form that answers
+$node->safe_psql(
+	'source', q{
+	SET client_min_messages = warning;
+	SET ROLE crm_owner;
+	INSERT INTO lead_qualify.gate (pipeline, stage, name, framework)
+	VALUES ('b2b', 'opportunity', 'наша', 'Наша');
+	INSERT INTO lead_qualify.rule (pipeline, name, activity_type, condition, points, answers)
+	VALUES ('b2b', 'form', 'whitepaper_download', 'campaign_id = 3', 0, 'срок=yes');
+	SELECT lead_qualify.publish('b2b', 'a framework of our own', '-infinity');
+	SELECT lead_qualify.alter_pipeline('b2b', framework => 'Наша');});
 $node->safe_psql(
 	'source', q{
 	INSERT INTO crm.activities SELECT * FROM crm.make(1, 2000);
@@ -47,6 +79,14 @@ $node->safe_psql(
 	UPDATE crm.leads SET stage = 'lead' WHERE id = (
 		SELECT min(id) FROM crm.leads WHERE stage = 'sql');
 	DELETE FROM crm.activities WHERE id % 50 = 0;
+	INSERT INTO crm.leads_answers (lead, assessment, answered_at, note)
+	SELECT i, (CASE i % 3 WHEN 0 THEN 'бюджет=yes' WHEN 1 THEN 'бюджет=weak, pain=yes'
+		ELSE 'need=partial, срок=no' END)::lead_qualify.assessment,
+		timestamptz '2026-03-01Z' + i * interval '1 day', 'first call'
+	FROM generate_series(1, 150) i;
+	INSERT INTO crm.leads_answers (lead, withdrawn, answered_at)
+	SELECT i, 'бюджет', '2026-09-01Z' FROM generate_series(3, 60, 6) i;
+	SELECT lead_qualify.answer('b2b', i, 'challenge=yes', '2026-09-02Z') FROM generate_series(1, 75) i;
 	INSERT INTO crm.activities SELECT * FROM crm.make(2001, 2100);
 	-- the draft goes on
 	SET ROLE crm_owner;
@@ -57,6 +97,10 @@ $node->safe_psql(
 laws_hold($node, 'source', 'the original is in order');
 my $state = crm_state($node, 'source');
 cmp_ok(() = $state =~ /mql/g, '>', 20, 'and has seen some moves');
+my $opened = q{
+	SELECT count(*) FROM crm.leads_stage_history
+	WHERE gate = 'наша' AND superseded_at IS NULL};
+cmp_ok($node->safe_psql('source', $opened), '>', 5, 'some of them by the framework of our own');
 
 # all configuration, what the owner sees of it, and what is different in the draft
 sub configuration
@@ -69,6 +113,15 @@ sub configuration
 	  . $in->safe_psql($db,
 		"SET ROLE crm_owner; SELECT * FROM lead_qualify.diff('b2b') ORDER BY 1, 2, 3, 4, 5");
 }
+
+# frameworks, shipped and edited, what they make of answers, and the answers
+my $frameworks = q{
+	SELECT f::text FROM lead_qualify.framework f ORDER BY 1;
+	SELECT c::text FROM lead_qualify.criterion c ORDER BY 1;
+	SELECT q::text FROM lead_qualify.question q ORDER BY 1;
+	SELECT a::text FROM lead_qualify.assess_all('budget=yes, бюджет=yes, challenges=weak') a;
+	SELECT a::text FROM crm.leads_answers a ORDER BY id;
+	SELECT lead, missing_criteria, next_question FROM crm.leads_scored ORDER BY lead;};
 
 # triggers, policies, grants and views of the application's schema
 sub objects
@@ -92,6 +145,9 @@ my $reader = q{
 	SELECT count(*) FROM crm.leads_stage_history;};
 my $next = q{
 	INSERT INTO crm.activities SELECT * FROM crm.make(2101, 2300);
+	SELECT lead_qualify.answer('b2b', i, 'бюджет=yes, Срок=yes', '2026-09-03Z')
+	FROM generate_series(140, 149) i;
+	UPDATE crm.leads_answers SET assessment = 'бюджет=partial' WHERE id BETWEEN 60 AND 70 AND lead % 3 = 0;
 	UPDATE crm.leads SET job_title = 'Chief Data Officer' WHERE id = 50;};
 my $outcome = q{
 	SELECT lead, round(total_at_event::numeric, 6), stage, version
@@ -110,12 +166,14 @@ sub check_copy
 	is(crm_state($in, $db), $expected{state}, "$how: leads, states and history are the same");
 	is(configuration($in, $db), $expected{configuration}, "$how: versions and the draft are the same");
 	is(objects($in, $db), $expected{objects}, "$how: triggers, policies and grants are the same");
+	is($in->safe_psql($db, $frameworks), $expected{frameworks}, "$how: frameworks and answers are the same");
 	is($in->safe_psql($db, $reader), $expected{reader}, "$how: a reader sees what he saw");
 	laws_hold($in, $db, "$how: verify finds nothing");
 	is($in->safe_psql($db, 'SELECT * FROM lead_qualify.problem'), '', "$how: no problem");
 
 	$in->safe_psql($db, $next);
-	is($in->safe_psql($db, $outcome), $expected{outcome}, "$how: activities score as they would have");
+	is($in->safe_psql($db, $outcome), $expected{outcome}, "$how: activities score and answers count as they would have");
+	cmp_ok($in->safe_psql($db, $opened), '>', $expected{opened}, "$how: answers have opened the gate");
 	laws_hold($in, $db, "$how: and verify still finds nothing");
 	is( $in->safe_psql(
 			$db, q{SET client_min_messages = warning; SET ROLE crm_owner;
@@ -129,6 +187,9 @@ sub check_copy
 $expected{state} = $state;
 $expected{configuration} = configuration($node, 'source');
 $expected{objects} = objects($node, 'source');
+$expected{frameworks} = $node->safe_psql('source', $frameworks);
+like($expected{frameworks}, qr/^\d+\|\{бюджет[^}]*\}\|Есть ли бюджет\?$/m, 'a lead is asked the question of our own');
+$expected{opened} = $node->safe_psql('source', $opened);
 $expected{reader} = $node->safe_psql('source', $reader);
 $expected{version} = 1 + $node->safe_psql('source', 'SELECT max(version) FROM lead_qualify.version');
 
@@ -137,14 +198,33 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/whole", '-d', $node->connstr('
 $node->command_ok([ 'pg_dump', '-s', '-f', "$dir/schema.sql", '-d', $node->connstr('source') ], 'pg_dump --schema-only');
 $node->command_ok([ 'pg_dump', '-a', '--disable-triggers', '-f', "$dir/data.sql", '-d', $node->connstr('source') ],
 	'pg_dump --data-only');
+$node->command_ok([ 'pg_dump', '-f', "$dir/plain.sql", '-d', $node->connstr('source') ], 'pg_dump as SQL');
+
+# what an upgrade of the extension may replace is not in the dump
+my $dumped = slurp_file("$dir/plain.sql");
+foreach my $table ([ framework => 2 ], [ criterion => 6 ], [ question => 2 ])
+{
+	my ($name, $rows) = @$table;
+	my ($columns, $data) =
+	  $dumped =~ /^COPY lead_qualify\.$name \(([^)]*)\) FROM stdin;\n(.*?)^\\\.$/ms;
+	my @columns = split /, /, $columns // '';
+	my ($shipped) = grep { $columns[$_] eq 'shipped' } 0 .. $#columns;
+	my @shipped = map { (split /\t/)[$shipped] } split /\n/, $data // '';
+	is("@shipped", join(' ', ('f') x $rows), "only rows of ours are dumped of lead_qualify.$name");
+}
 
 # what the original does next, in a database of its own
 $node->safe_psql('postgres', 'CREATE DATABASE ahead TEMPLATE source');
 $node->safe_psql('ahead', $next);
 $expected{outcome} = $node->safe_psql('ahead', $outcome);
 
+$node->safe_psql('postgres', 'CREATE DATABASE plain OWNER crm_owner');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('plain'), '-f', "$dir/plain.sql" ],
+	'the SQL is restored');
+check_copy($node, 'plain', 'psql');
+
 $node->safe_psql('postgres', 'CREATE DATABASE restored OWNER crm_owner');
-$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('restored'), "$dir/whole" ], 'pg_restore');
+$node->command_ok([ 'pg_restore', '-e', '-j', 2, '-d', $node->connstr('restored'), "$dir/whole" ], 'pg_restore');
 check_copy($node, 'restored', 'pg_restore');
 
 $node->safe_psql('postgres', 'CREATE DATABASE parts OWNER crm_owner');
@@ -164,12 +244,12 @@ check_copy($node, 'parts', 'schema and data');
 # pg_upgrade, from this version to itself
 $node->stop;
 my $new = PostgreSQL::Test::Cluster->new('upgraded');
-$new->init;
+$new->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
 $new->append_conf('postgresql.conf', "fsync = off\ntimezone = 'UTC'");
 my $bindir = $node->config_data('--bindir');
 SKIP:
 {
-	skip 'there is no pg_upgrade', 11 unless -x "$bindir/pg_upgrade";
+	skip 'there is no pg_upgrade', 13 unless -x "$bindir/pg_upgrade";
 
 	chdir $dir or die "cannot enter $dir: $!";
 	command_ok(

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('binary');
-$node->init;
+$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf', "fsync = off\ntimezone = 'UTC'");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION lead_qualify');
@@ -23,7 +23,8 @@ $node->safe_psql(
 	'postgres', q{
 	INSERT INTO crm.activities SELECT * FROM crm.make(1, 600);
 	CREATE TABLE score (v lead_qualify.lead_score);
-	CREATE TABLE grade (v lead_qualify.lead_grade);});
+	CREATE TABLE grade (v lead_qualify.lead_grade);
+	CREATE TABLE assessment (v lead_qualify.assessment);});
 
 # A file of COPY BINARY: one row for each value.
 sub copy_file
@@ -87,8 +88,8 @@ sub feed
 # Only what the messages of a type are for; above all no internal errors.
 sub only_clean
 {
-	my ($states, $name) = @_;
-	my %clean = map { $_ => 1 } qw(22P03 08P01 22021 22003 54000);
+	my ($states, $name, @more) = @_;
+	my %clean = map { $_ => 1 } qw(22P03 08P01 22021 22003 54000), @more;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is(join(' ', grep { !$clean{$_} } sort keys %$states), '', $name);
@@ -191,6 +192,92 @@ is( $node->safe_psql(
 		SELECT count(*) > 0, count(*) FILTER (WHERE v::text !~ '^([ABCD][+-]?|F)$')
 		FROM grade}),
 	't|0', 'grades: what was taken is one');
+
+# assessments: version, number of answers, then level, length and name of each
+sub assessment
+{
+	my @answers = @_;
+	return pack 'Cn(Cn/a)*', 1, @answers / 2, map { @answers[ 2 * $_ + 1, 2 * $_ ] } 0 .. @answers / 2 - 1;
+}
+
+# What was taken is what its text says, and what every other way to make it gives.
+sub sound_assessments
+{
+	my ($name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is(
+		$node->safe_psql(
+			'postgres', q{
+			SET search_path = lead_qualify, public, pg_catalog;
+			SELECT v FROM public.assessment
+			WHERE v::text::lead_qualify.assessment <> v OR v::jsonb::lead_qualify.assessment <> v
+				OR v || v <> v OR NOT v @> v OR v <> ''::lead_qualify.assessment || v
+				OR assessment_hash(v) <> assessment_hash(v::text::lead_qualify.assessment)
+				OR lead_qualify.assessment_send(v) <> lead_qualify.assessment_send(v::text::lead_qualify.assessment)
+				OR v <> (SELECT coalesce(assessment_merge(lead_qualify.assessment(criterion, level)), '') FROM answers(v))
+				OR EXISTS (SELECT FROM answers(v) a WHERE a.criterion <> criterion_name(a.criterion) OR v -> a.criterion IS DISTINCT FROM a.level)
+				OR (SELECT count(*) FROM assess_all(v)) < 10;}),
+		'', $name);
+}
+
+my @assessments = binary_values(q{
+	SELECT a::lead_qualify.assessment FROM unnest(ARRAY['', 'budget=yes', 'authority=partial, Бюджет=weak, need=no, timing=yes',
+		(SELECT string_agg('criterion_' || i || '=' || i % 4, ',') FROM generate_series(1, 1000) i)]) WITH ORDINALITY u (a, n) ORDER BY n});
+is($assessments[0], assessment(), 'nothing is three bytes');
+is($assessments[1], assessment(budget => 3), 'an answer has its level, length and name');
+is($assessments[2], assessment(authority => 2, need => 0, timing => 3, 'бюджет' => 1), 'answers are in the order of their names');
+feed('assessment', @assessments);
+is( $node->safe_psql('postgres', q{
+		SELECT left(v::text, 80) FROM assessment ORDER BY v}),
+	"\nbudget=yes\nauthority=partial, need=no, timing=yes, бюджет=weak\n"
+	  . 'criterion_1=weak, criterion_10=partial, criterion_100=no, criterion_1000=no, cri', 'whole assessments come back as they were');
+sound_assessments('and are sound');
+
+# what is said in another way is the same value
+feed('assessment', assessment(timing => 3, budget => 1), assessment('Money', 1, 'Critical-Event', 3),
+	assessment(funds => 1, budget => 1, urgency => 3));
+is($node->safe_psql('postgres', q{SELECT DISTINCT v FROM assessment}),
+	'budget=weak, timing=yes', 'order, case and aliases do not matter');
+sound_assessments('nor remain');
+
+# what is no name, no level, too much or said twice
+my $refused = feed('assessment', map { assessment(@$_) }[ '' => 1 ], [ 'two words' => 1 ], [ 'x' x 64 => 1 ], [ 'б' x 32 => 1 ],
+	[ "\xd0" => 1 ], [ "a\0b" => 1 ], [ '1st' => 1 ], [ budget => 4 ], [ budget => 255 ], [ budget => 1, money => 2 ],
+	[ map { ("c$_" => 1) } 1 .. 1001 ]);
+only_clean($refused, 'bad assessments: clear errors', '22023');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM assessment'), '0', 'bad assessments: none is taken');
+
+foreach my $assessment (@assessments[ 1, 2 ])
+{
+	my $length = length $assessment;
+	my (@changed, @several);
+
+	$states = feed('assessment', (map { substr $assessment, 0, $_ } 0 .. $length - 1), "$assessment\0", $assessment . 'x' x 100);
+	only_clean($states, "$length bytes: cut short or too long", '22023');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM assessment'), '0', "$length bytes: no part is a value");
+	foreach my $i (0 .. $length - 1)
+	{
+		foreach my $with (0, 1, 2, 0x20, 0x41, 0x7f, 0x80, 0xff)
+		{
+			push @changed, $assessment;
+			substr($changed[-1], $i, 1) = chr $with;
+		}
+	}
+	@several = map { my $copy = $assessment; substr($copy, rand $length, 1) = chr int rand 256 for 1 .. 3; $copy } 1 .. 100;
+	only_clean(feed('assessment', @changed, @several), "$length bytes: bytes changed", '22023');
+	sound_assessments("$length bytes: what was taken is sound");
+}
+my @pieces = ('a' .. 'e', '_', '-', '7', 'б', 'Ж', 'é', "e\xcc\x81", map { chr } 0x20, 0xd0);
+
+sub noisy_name
+{
+	return join '', 'N', map { $pieces[ rand(rand() < 0.02 ? 14 : 12) ] } 0 .. rand 30;
+}
+only_clean(
+	feed('assessment', map { assessment(map { noisy_name() => int rand 4 } 0 .. rand 3) } 1 .. 150),
+	'noise', '22023');
+sound_assessments('after noise too');
 
 like($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time() IS NOT NULL'), qr/t/, 'the server lives');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'and never crashed');
