@@ -546,8 +546,9 @@ BEGIN
 		WHERE v.pipeline = p_pipeline)
 	-- a disabled gate may or may not bring its framework
 	AND EXISTS (SELECT FROM laws.o_gate g WHERE g.version = f.version
-		AND lower(g.framework) = lower(f.framework));
-	SELECT string_agg(format('%s/%s/%s: %s', f.framework, f.min_met,
+		AND g.framework = f.framework);
+	-- as the gates spell them
+	SELECT string_agg(format('%s/%s/%s: %s', n.framework, f.min_met,
 			f.min_score, (SELECT string_agg(format('%s/%s/%s/%s',
 				laws.criterion(c.criterion), c.weight, c.required, c.met_at),
 				', ' ORDER BY laws.criterion(c.criterion))
@@ -555,14 +556,14 @@ BEGIN
 			AND c.enabled AND NOT (c.shipped AND EXISTS (
 				SELECT FROM lead_qualify.criterion u
 				WHERE u.framework = c.framework AND u.criterion = c.criterion
-				AND NOT u.shipped)))), '; ' ORDER BY f.framework)
+				AND NOT u.shipped)))), '; ' ORDER BY n.framework)
 	INTO tables
 	FROM lead_qualify.framework f
+	JOIN (SELECT DISTINCT g.framework FROM lead_qualify.gate g
+		WHERE g.pipeline = p_pipeline AND g.enabled) n
+		ON lower(n.framework) = lower(f.framework)
 	WHERE NOT (f.shipped AND EXISTS (SELECT FROM lead_qualify.framework u
-		WHERE u.framework = f.framework AND NOT u.shipped))
-	AND EXISTS (SELECT FROM lead_qualify.gate g
-		WHERE g.pipeline = p_pipeline AND g.enabled
-		AND lower(g.framework) = lower(f.framework));
+		WHERE u.framework = f.framework AND NOT u.shipped));
 	IF frozen IS DISTINCT FROM tables THEN
 		RAISE 'published with the frameworks %, but the tables hold %',
 			frozen, tables;
