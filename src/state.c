@@ -592,8 +592,9 @@ write_stage_column(LqCases *cases, LqCase *c)
 		Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
 
 		types[0] = p->key_type;
-		*slot = lq_plan_keep(lq_format("UPDATE %s SET %I = $2::%s, %I = $3 WHERE %I = $1 AND EXISTS "
-									   "(SELECT 1 FROM %s q WHERE q.lead = $1 AND q.stage = $4)",
+		*slot = lq_plan_keep(lq_format("UPDATE %s SET %I = $2::%s, %I = $3 "
+									   "WHERE %I OPERATOR(pg_catalog.=) $1 AND EXISTS (SELECT 1 FROM %s q "
+									   "WHERE q.lead OPERATOR(pg_catalog.=) $1 AND q.stage OPERATOR(pg_catalog.=) $4)",
 									   lq_leads_name(p), p->stage_column,
 									   format_type_be_qualified(type),
 									   p->changed_column, p->lead_key,
