@@ -717,6 +717,7 @@ CREATE TABLE lead_qualify.pipeline (
 	mode text NOT NULL DEFAULT 'live',
 	fire text NOT NULL DEFAULT 'statement',
 	framework text NOT NULL DEFAULT 'BANT',
+	notify_within interval NOT NULL DEFAULT '1 day',
 	version integer,
 	stage_existed boolean NOT NULL DEFAULT false,
 	attached_at timestamptz NOT NULL DEFAULT now(),
@@ -724,6 +725,7 @@ CREATE TABLE lead_qualify.pipeline (
 	CONSTRAINT pipeline_name_length CHECK (octet_length(pipeline) BETWEEN 1 AND 63),
 	CONSTRAINT pipeline_mode_known CHECK (mode IN ('live', 'shadow')),
 	CONSTRAINT pipeline_fire_known CHECK (fire IN ('statement', 'row', 'deferred')),
+	CONSTRAINT pipeline_notify_within_not_negative CHECK (notify_within >= interval '0'),
 	CONSTRAINT pipeline_version_positive CHECK (version >= 1)
 );
 COMMENT ON TABLE lead_qualify.pipeline IS
@@ -740,6 +742,7 @@ COMMENT ON COLUMN lead_qualify.pipeline.time_zone IS 'time zone of calendar days
 COMMENT ON COLUMN lead_qualify.pipeline.mode IS 'live, or shadow: computed, but the leads table is not written';
 COMMENT ON COLUMN lead_qualify.pipeline.fire IS 'how the triggers fire: statement, row or deferred';
 COMMENT ON COLUMN lead_qualify.pipeline.framework IS 'framework whose missing criteria and next question the view <prefix>_scored shows; changed by alter_pipeline()';
+COMMENT ON COLUMN lead_qualify.pipeline.notify_within IS 'how old a live move may be to be told by NOTIFY lead_qualify; zero: none is told; changed by alter_pipeline()';
 COMMENT ON COLUMN lead_qualify.pipeline.version IS 'newest published version';
 COMMENT ON COLUMN lead_qualify.pipeline.stage_existed IS 'true if the stage column was there before attach, so detach leaves it';
 COMMENT ON COLUMN lead_qualify.pipeline.attached_at IS 'when the pipeline was attached';
@@ -943,6 +946,11 @@ CREATE TABLE lead_qualify.gate (
 	framework text,
 	activity_type text,
 	condition text,
+	after interval,
+	idle interval,
+	keep_total double precision,
+	keep_engagement double precision,
+	fallback_stage text,
 	automatic boolean NOT NULL DEFAULT true,
 	enabled boolean NOT NULL DEFAULT true,
 	CONSTRAINT gate_pkey PRIMARY KEY (pipeline, stage, name),
@@ -956,7 +964,19 @@ CREATE TABLE lead_qualify.gate (
 	CONSTRAINT gate_min_fit_finite CHECK (abs(min_fit) <= 1e100),
 	CONSTRAINT gate_framework_not_empty CHECK (framework <> ''),
 	CONSTRAINT gate_activity_type_not_empty CHECK (activity_type <> ''),
-	CONSTRAINT gate_condition_not_empty CHECK (btrim(condition) <> '')
+	CONSTRAINT gate_condition_not_empty CHECK (btrim(condition) <> ''),
+	CONSTRAINT gate_after_positive CHECK (after > '0'),
+	CONSTRAINT gate_after_at_most_1000_years CHECK (after <= '1000 years'),
+	CONSTRAINT gate_idle_positive CHECK (idle > '0'),
+	CONSTRAINT gate_idle_at_most_1000_years CHECK (idle <= '1000 years'),
+	CONSTRAINT gate_keep_total_finite CHECK (abs(keep_total) <= 1e100),
+	CONSTRAINT gate_keep_engagement_finite CHECK (abs(keep_engagement) <= 1e100),
+	CONSTRAINT gate_keep_needs_fallback_stage CHECK (
+		coalesce(keep_total, keep_engagement) IS NULL OR fallback_stage IS NOT NULL),
+	CONSTRAINT gate_fallback_stage_needs_keep CHECK (
+		fallback_stage IS NULL OR coalesce(keep_total, keep_engagement) IS NOT NULL),
+	CONSTRAINT gate_keep_total_below_minimum CHECK (keep_total < min_total),
+	CONSTRAINT gate_keep_engagement_below_minimum CHECK (keep_engagement < min_engagement)
 );
 COMMENT ON TABLE lead_qualify.gate IS
 'Draft: a way into a stage. It opens when everything it names holds; gates of one stage are alternatives.';
@@ -971,8 +991,26 @@ COMMENT ON COLUMN lead_qualify.gate.min_grade IS 'the grade must be this or bett
 COMMENT ON COLUMN lead_qualify.gate.framework IS 'the lead''s answers must qualify for this framework, as it is when published';
 COMMENT ON COLUMN lead_qualify.gate.activity_type IS 'there must be an activity of this type';
 COMMENT ON COLUMN lead_qualify.gate.condition IS 'SQL condition over the columns of the lead, with times(), since_last() and points()';
+COMMENT ON COLUMN lead_qualify.gate.after IS 'the lead must have been in its stage for so long, in 24-hour days and 30-day months';
+COMMENT ON COLUMN lead_qualify.gate.idle IS 'the lead must have been without an activity for so long';
+COMMENT ON COLUMN lead_qualify.gate.keep_total IS 'a lead that came by this gate falls to fallback_stage when its total falls below this';
+COMMENT ON COLUMN lead_qualify.gate.keep_engagement IS 'a lead that came by this gate falls to fallback_stage when its engagement falls below this';
+COMMENT ON COLUMN lead_qualify.gate.fallback_stage IS 'earlier stage on the path that it falls to';
 COMMENT ON COLUMN lead_qualify.gate.automatic IS 'false: the lead does not move by itself, a person must move it';
 COMMENT ON COLUMN lead_qualify.gate.enabled IS 'false: published but without effect';
+
+CREATE TABLE lead_qualify.transition (
+	pipeline text NOT NULL,
+	from_stage text NOT NULL,
+	to_stage text NOT NULL,
+	CONSTRAINT transition_pkey PRIMARY KEY (pipeline, from_stage, to_stage),
+	CONSTRAINT transition_leads_elsewhere CHECK (from_stage <> to_stage)
+);
+COMMENT ON TABLE lead_qualify.transition IS
+'Draft: a move that people may make. Where a pipeline has any row, all other moves by hand are refused, from any client; automatic moves ask only their gates.';
+COMMENT ON COLUMN lead_qualify.transition.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.transition.from_stage IS 'stage that the lead is in';
+COMMENT ON COLUMN lead_qualify.transition.to_stage IS 'stage that it may be moved to';
 
 CREATE TABLE lead_qualify.exclusion (
 	pipeline text NOT NULL,
@@ -1003,6 +1041,22 @@ COMMENT ON TABLE lead_qualify.list IS
 COMMENT ON COLUMN lead_qualify.list.pipeline IS 'pipeline that it belongs to';
 COMMENT ON COLUMN lead_qualify.list.list IS 'name of the list';
 COMMENT ON COLUMN lead_qualify.list.value IS 'a value on it; upper and lower case are the same';
+
+CREATE TABLE lead_qualify.reason (
+	pipeline text NOT NULL,
+	code text NOT NULL,
+	kind text,
+	label text,
+	CONSTRAINT reason_pkey PRIMARY KEY (pipeline, code),
+	CONSTRAINT reason_code_length CHECK (octet_length(code) BETWEEN 1 AND 63),
+	CONSTRAINT reason_kind_known CHECK (kind IN ('reject', 'recycle', 'disqualify', 'hold'))
+);
+COMMENT ON TABLE lead_qualify.reason IS
+'Draft: the reasons that reject(), recycle(), disqualify(), hold(), accept() and move() take.';
+COMMENT ON COLUMN lead_qualify.reason.pipeline IS 'pipeline that it belongs to';
+COMMENT ON COLUMN lead_qualify.reason.code IS 'code that the function is given and the history shows';
+COMMENT ON COLUMN lead_qualify.reason.kind IS 'function that it is for: reject, recycle, disqualify or hold; NULL: any. move() takes all';
+COMMENT ON COLUMN lead_qualify.reason.label IS 'what it says to people';
 
 CREATE TABLE lead_qualify.band (
 	pipeline text NOT NULL,
@@ -1045,8 +1099,10 @@ SELECT pg_catalog.pg_extension_config_dump('lead_qualify.dimension', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.rule', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.stage', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.gate', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.transition', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.exclusion', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.list', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.reason', '');
 SELECT pg_catalog.pg_extension_config_dump('lead_qualify.band', '');
 
 -- ----------------------------------------------------------------
@@ -1109,8 +1165,10 @@ ALTER TABLE lead_qualify.dimension ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.rule ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.stage ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.gate ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.transition ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.exclusion ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.list ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lead_qualify.reason ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.band ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lead_qualify.condition_problem ENABLE ROW LEVEL SECURITY;
 
@@ -1146,6 +1204,10 @@ CREATE POLICY gate_of_owner ON lead_qualify.gate
 	USING (lead_qualify.may_edit(pipeline));
 COMMENT ON POLICY gate_of_owner ON lead_qualify.gate IS
 'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY transition_of_owner ON lead_qualify.transition
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY transition_of_owner ON lead_qualify.transition IS
+'seen and edited with the rights of the leads table''s owner';
 CREATE POLICY exclusion_of_owner ON lead_qualify.exclusion
 	USING (lead_qualify.may_edit(pipeline));
 COMMENT ON POLICY exclusion_of_owner ON lead_qualify.exclusion IS
@@ -1153,6 +1215,10 @@ COMMENT ON POLICY exclusion_of_owner ON lead_qualify.exclusion IS
 CREATE POLICY list_of_owner ON lead_qualify.list
 	USING (lead_qualify.may_edit(pipeline));
 COMMENT ON POLICY list_of_owner ON lead_qualify.list IS
+'seen and edited with the rights of the leads table''s owner';
+CREATE POLICY reason_of_owner ON lead_qualify.reason
+	USING (lead_qualify.may_edit(pipeline));
+COMMENT ON POLICY reason_of_owner ON lead_qualify.reason IS
 'seen and edited with the rights of the leads table''s owner';
 CREATE POLICY band_of_owner ON lead_qualify.band
 	USING (lead_qualify.may_edit(pipeline));
@@ -1167,8 +1233,8 @@ GRANT USAGE ON SCHEMA lead_qualify TO PUBLIC;
 GRANT SELECT ON lead_qualify.pipeline, lead_qualify.source, lead_qualify.version,
 	lead_qualify.condition_problem TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lead_qualify.dimension, lead_qualify.rule,
-	lead_qualify.stage, lead_qualify.gate, lead_qualify.exclusion,
-	lead_qualify.list, lead_qualify.band TO PUBLIC;
+	lead_qualify.stage, lead_qualify.gate, lead_qualify.transition, lead_qualify.exclusion,
+	lead_qualify.list, lead_qualify.reason, lead_qualify.band TO PUBLIC;
 
 -- ----------------------------------------------------------------
 -- Triggers on our own tables
@@ -1626,6 +1692,181 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION lead_qualify.framework_definition(pg_catalog.text)
     IS 'the framework as it is now, edits included: what publish() freezes; NULL if there is none of that name that is of use';
 
+-- ---------------------------------------------------------------------
+-- Business time: calendars are rows
+-- ---------------------------------------------------------------------
+
+-- A row with shipped = false is a user's.  It hides the shipped row of the
+-- same calendar, and only such rows are dumped.
+CREATE TABLE lead_qualify.calendar (
+	calendar text NOT NULL,
+	shipped boolean NOT NULL DEFAULT false,
+	time_zone text,
+	weekdays integer[] NOT NULL DEFAULT '{1,2,3,4,5}',
+	opens time NOT NULL DEFAULT '09:00',
+	closes time NOT NULL DEFAULT '17:00',
+	description text,
+	CONSTRAINT calendar_pkey PRIMARY KEY (calendar, shipped),
+	CONSTRAINT calendar_name_form CHECK (octet_length(calendar) BETWEEN 1 AND 63 AND btrim(calendar) = calendar),
+	CONSTRAINT calendar_weekdays_range CHECK (weekdays <@ '{1,2,3,4,5,6,7}'::integer[]),
+	CONSTRAINT calendar_closes_later CHECK (opens < closes)
+);
+COMMENT ON TABLE lead_qualify.calendar IS
+'Business calendars: on which weekdays there is business, from when to when. A row of yours hides the shipped one of the same name.';
+COMMENT ON COLUMN lead_qualify.calendar.calendar IS 'name';
+COMMENT ON COLUMN lead_qualify.calendar.shipped IS 'true: comes with the extension; an UPDATE of it makes a row with false';
+COMMENT ON COLUMN lead_qualify.calendar.time_zone IS 'time zone of its clock; NULL: that of the session, in reports that of the pipeline';
+COMMENT ON COLUMN lead_qualify.calendar.weekdays IS 'weekdays with business, 1 (Monday) to 7 (Sunday)';
+COMMENT ON COLUMN lead_qualify.calendar.opens IS 'business begins at that time of day';
+COMMENT ON COLUMN lead_qualify.calendar.closes IS 'business ends at that time of day; 24:00 is the end of the day';
+COMMENT ON COLUMN lead_qualify.calendar.description IS 'what the calendar is for';
+
+-- No foreign keys: the calendar may be shipped, and the hours a user's.
+CREATE TABLE lead_qualify.calendar_hours (
+	calendar text NOT NULL,
+	weekday integer NOT NULL,
+	opens time NOT NULL,
+	closes time NOT NULL,
+	CONSTRAINT calendar_hours_pkey PRIMARY KEY (calendar, weekday, opens),
+	CONSTRAINT calendar_hours_name_form CHECK (octet_length(calendar) BETWEEN 1 AND 63 AND btrim(calendar) = calendar),
+	CONSTRAINT calendar_hours_weekday_range CHECK (weekday BETWEEN 1 AND 7),
+	CONSTRAINT calendar_hours_closes_later CHECK (opens < closes)
+);
+COMMENT ON TABLE lead_qualify.calendar_hours IS
+'Weekdays that differ: where a weekday of a calendar has rows here, they are its hours, instead of those in calendar. Several rows leave out a lunch break.';
+COMMENT ON COLUMN lead_qualify.calendar_hours.calendar IS 'name of the calendar';
+COMMENT ON COLUMN lead_qualify.calendar_hours.weekday IS '1 (Monday) to 7 (Sunday)';
+COMMENT ON COLUMN lead_qualify.calendar_hours.opens IS 'business begins at that time of day';
+COMMENT ON COLUMN lead_qualify.calendar_hours.closes IS 'business ends at that time of day; 24:00 is the end of the day';
+
+CREATE TABLE lead_qualify.holiday (
+	calendar text NOT NULL,
+	day date NOT NULL,
+	label text,
+	opens time,
+	closes time,
+	CONSTRAINT holiday_pkey PRIMARY KEY (calendar, day),
+	CONSTRAINT holiday_name_form CHECK (octet_length(calendar) BETWEEN 1 AND 63 AND btrim(calendar) = calendar),
+	-- refuses infinity too
+	CONSTRAINT holiday_day_range CHECK (day BETWEEN date '0001-01-01' AND date '9999-12-31'),
+	CONSTRAINT holiday_closes_later CHECK (CASE WHEN opens IS NULL OR closes IS NULL THEN opens IS NULL AND closes IS NULL ELSE opens < closes END)
+);
+COMMENT ON TABLE lead_qualify.holiday IS
+'Days of a calendar that differ from their weekday: closed, or with hours of their own.';
+COMMENT ON COLUMN lead_qualify.holiday.calendar IS 'name of the calendar';
+COMMENT ON COLUMN lead_qualify.holiday.day IS 'the day, from midnight to midnight of the calendar''s time zone';
+COMMENT ON COLUMN lead_qualify.holiday.label IS 'name of the day';
+COMMENT ON COLUMN lead_qualify.holiday.opens IS 'business begins at that time on that day; NULL: closed all day';
+COMMENT ON COLUMN lead_qualify.holiday.closes IS 'business ends at that time on that day; NULL: closed all day';
+
+-- Everybody may read them; who may write them is told by GRANT.
+GRANT SELECT ON lead_qualify.calendar, lead_qualify.calendar_hours, lead_qualify.holiday TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.calendar', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.calendar_hours', '');
+SELECT pg_catalog.pg_extension_config_dump('lead_qualify.holiday', '');
+
+INSERT INTO lead_qualify.calendar (calendar, shipped, description) VALUES
+	('default', true, 'Monday to Friday, nine to five');
+
+-- From here on shipped rows cannot be written.  An upgrade script, which
+-- replaces them, says SET LOCAL session_replication_role = replica first, so
+-- that no trigger fires, and leaves rows with shipped = false alone.
+CREATE FUNCTION lead_qualify.calendar_edit()
+RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_calendar_edit';
+COMMENT ON FUNCTION lead_qualify.calendar_edit() IS
+'trigger: checks rows of calendars, and turns the edit of a shipped row into a row of the user that hides it';
+REVOKE EXECUTE ON FUNCTION lead_qualify.calendar_edit() FROM PUBLIC;
+
+CREATE TRIGGER calendar_edit
+	BEFORE INSERT OR UPDATE OR DELETE ON lead_qualify.calendar
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.calendar_edit();
+COMMENT ON TRIGGER calendar_edit ON lead_qualify.calendar IS
+'checks the row; an edit of a shipped row becomes a row of the user';
+CREATE TRIGGER calendar_edited
+	AFTER UPDATE ON lead_qualify.calendar
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.calendar_edit();
+COMMENT ON TRIGGER calendar_edited ON lead_qualify.calendar IS
+'puts back a shipped row that was edited';
+CREATE TRIGGER calendar_truncate
+	BEFORE TRUNCATE ON lead_qualify.calendar
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.calendar_edit();
+COMMENT ON TRIGGER calendar_truncate ON lead_qualify.calendar IS
+'shipped rows are not the user''s to remove';
+CREATE TRIGGER calendar_changed
+	AFTER INSERT OR UPDATE OR DELETE ON lead_qualify.calendar
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER calendar_changed ON lead_qualify.calendar IS
+'sessions load the calendars anew';
+CREATE TRIGGER calendar_hours_edit
+	BEFORE INSERT OR UPDATE ON lead_qualify.calendar_hours
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.calendar_edit();
+COMMENT ON TRIGGER calendar_hours_edit ON lead_qualify.calendar_hours IS
+'checks the row';
+CREATE TRIGGER calendar_hours_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lead_qualify.calendar_hours
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER calendar_hours_changed ON lead_qualify.calendar_hours IS
+'sessions load the calendars anew';
+CREATE TRIGGER holiday_edit
+	BEFORE INSERT OR UPDATE ON lead_qualify.holiday
+	FOR EACH ROW EXECUTE FUNCTION lead_qualify.calendar_edit();
+COMMENT ON TRIGGER holiday_edit ON lead_qualify.holiday IS
+'checks the row';
+CREATE TRIGGER holiday_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lead_qualify.holiday
+	FOR EACH STATEMENT EXECUTE FUNCTION lead_qualify.config_changed();
+COMMENT ON TRIGGER holiday_changed ON lead_qualify.holiday IS
+'sessions load the calendars anew';
+
+CREATE FUNCTION lead_qualify.business_interval(
+    since pg_catalog.timestamptz,
+    until pg_catalog.timestamptz,
+    calendar pg_catalog.text DEFAULT 'default'
+)
+RETURNS pg_catalog.interval
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_business_interval';
+COMMENT ON FUNCTION lead_qualify.business_interval(pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.text) IS
+'business time between two moments by a calendar, negative if until is the earlier; a calendar without time zone is read in that of the session';
+
+CREATE FUNCTION lead_qualify.business_interval(
+    since pg_catalog.timestamptz,
+    until pg_catalog.timestamptz,
+    calendar pg_catalog.text,
+    time_zone pg_catalog.text
+)
+RETURNS pg_catalog.interval
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_business_interval';
+COMMENT ON FUNCTION lead_qualify.business_interval(pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.text, pg_catalog.text) IS
+'business time between two moments by a calendar, negative if until is the earlier; time_zone is for a calendar that has none of its own';
+
+CREATE FUNCTION lead_qualify.business_time_add(
+    since pg_catalog.timestamptz,
+    amount pg_catalog.interval,
+    calendar pg_catalog.text DEFAULT 'default'
+)
+RETURNS pg_catalog.timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_business_time_add';
+COMMENT ON FUNCTION lead_qualify.business_time_add(pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.text) IS
+'the moment nearest to since that is so much business time from it, backwards if amount is negative; a day of amount is 24 hours of business';
+
+CREATE FUNCTION lead_qualify.business_time_add(
+    since pg_catalog.timestamptz,
+    amount pg_catalog.interval,
+    calendar pg_catalog.text,
+    time_zone pg_catalog.text
+)
+RETURNS pg_catalog.timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_business_time_add';
+COMMENT ON FUNCTION lead_qualify.business_time_add(pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.text, pg_catalog.text) IS
+'the moment nearest to since that is so much business time from it, backwards if amount is negative; time_zone is for a calendar that has none of its own';
+
 -- ----------------------------------------------------------------
 -- What conditions may call
 -- ----------------------------------------------------------------
@@ -1720,6 +1961,11 @@ BEGIN ATOMIC
 									  ORDER BY f.definition ->> 'framework' COLLATE "C", c.criterion -> 'position'), '[]')
 			FROM frozen f,
 				jsonb_array_elements(f.definition -> 'criteria') AS c (criterion)),
+		'transitions', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
+									  ORDER BY t.from_stage COLLATE "C", t.to_stage COLLATE "C"), '[]')
+			FROM lead_qualify.transition t
+			WHERE t.pipeline = draft_config.pipeline),
 		'exclusions', (
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.name COLLATE "C"), '[]')
 			FROM lead_qualify.exclusion t
@@ -1728,6 +1974,10 @@ BEGIN ATOMIC
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
 									  ORDER BY t.list COLLATE "C", t.value COLLATE "C"), '[]')
 			FROM lead_qualify.list t
+			WHERE t.pipeline = draft_config.pipeline),
+		'reasons', (
+			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline' ORDER BY t.code COLLATE "C"), '[]')
+			FROM lead_qualify.reason t
 			WHERE t.pipeline = draft_config.pipeline),
 		'bands', (
 			SELECT coalesce(jsonb_agg(to_jsonb(t) - 'pipeline'
@@ -1750,8 +2000,10 @@ BEGIN
 	DELETE FROM lead_qualify.rule t WHERE t.pipeline = restore_draft.pipeline;
 	DELETE FROM lead_qualify.stage t WHERE t.pipeline = restore_draft.pipeline;
 	DELETE FROM lead_qualify.gate t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.transition t WHERE t.pipeline = restore_draft.pipeline;
 	DELETE FROM lead_qualify.exclusion t WHERE t.pipeline = restore_draft.pipeline;
 	DELETE FROM lead_qualify.list t WHERE t.pipeline = restore_draft.pipeline;
+	DELETE FROM lead_qualify.reason t WHERE t.pipeline = restore_draft.pipeline;
 	DELETE FROM lead_qualify.band t WHERE t.pipeline = restore_draft.pipeline;
 
 	-- keys that the configuration lacks are taken from the first argument
@@ -1767,12 +2019,18 @@ BEGIN
 	INSERT INTO lead_qualify.gate
 	SELECT t.* FROM jsonb_populate_recordset(
 		jsonb_populate_record(NULL::lead_qualify.gate, own), config -> 'gates') t;
+	INSERT INTO lead_qualify.transition
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.transition, own), config -> 'transitions') t;
 	INSERT INTO lead_qualify.exclusion
 	SELECT t.* FROM jsonb_populate_recordset(
 		jsonb_populate_record(NULL::lead_qualify.exclusion, own), config -> 'exclusions') t;
 	INSERT INTO lead_qualify.list
 	SELECT t.* FROM jsonb_populate_recordset(
 		jsonb_populate_record(NULL::lead_qualify.list, own), config -> 'lists') t;
+	INSERT INTO lead_qualify.reason
+	SELECT t.* FROM jsonb_populate_recordset(
+		jsonb_populate_record(NULL::lead_qualify.reason, own), config -> 'reasons') t;
 	INSERT INTO lead_qualify.band
 	SELECT t.* FROM jsonb_populate_recordset(
 		jsonb_populate_record(NULL::lead_qualify.band, own), config -> 'bands') t;
@@ -1797,8 +2055,10 @@ BEGIN ATOMIC
 				 ('gate', 'gates', ARRAY['stage', 'name']),
 				 ('framework', 'frameworks', ARRAY['framework']),
 				 ('criterion', 'criteria', ARRAY['framework', 'criterion']),
+				 ('transition', 'transitions', ARRAY['from_stage', 'to_stage']),
 				 ('exclusion', 'exclusions', ARRAY['name']),
 				 ('list', 'lists', ARRAY['list', 'value']),
+				 ('reason', 'reasons', ARRAY['code']),
 				 ('band', 'bands', ARRAY['dimension', 'label'])) AS k (object, member, keys),
 		jsonb_array_elements(config_items.config -> k.member) AS e (item);
 END;
@@ -1881,7 +2141,7 @@ BEGIN
 	SELECT s.object, array_to_string(s.keys, '/'), s.change, s.draft, s.live
 	FROM shown s
 	ORDER BY array_position(ARRAY['dimension', 'rule', 'stage', 'gate', 'framework', 'criterion',
-								  'exclusion', 'list', 'band'], s.object),
+								  'transition', 'exclusion', 'list', 'reason', 'band'], s.object),
 		s.keys COLLATE "C", s.attnum;
 END;
 $function$;
@@ -1932,6 +2192,24 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION lead_qualify.known_condition(regclass, name) IS
 'A condition that holds where the column has a value: part of the templates';
+
+CREATE FUNCTION lead_qualify.template_reasons(pipeline text)
+RETURNS void
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+BEGIN ATOMIC
+	INSERT INTO lead_qualify.reason (pipeline, code, label)
+	VALUES (template_reasons.pipeline, 'wrong_size', 'the company is too small or too large'),
+		(template_reasons.pipeline, 'wrong_title', 'the person does not decide'),
+		(template_reasons.pipeline, 'wrong_geography', 'we do not sell there'),
+		(template_reasons.pipeline, 'existing_customer', 'is a customer already'),
+		(template_reasons.pipeline, 'competitor', 'works for a competitor'),
+		(template_reasons.pipeline, 'no_contact', 'cannot be reached'),
+		(template_reasons.pipeline, 'no_budget', 'has no budget'),
+		(template_reasons.pipeline, 'not_now', 'perhaps later');
+END;
+COMMENT ON FUNCTION lead_qualify.template_reasons(text) IS
+'Writes the reasons that each first draft has: part of the templates';
+REVOKE EXECUTE ON FUNCTION lead_qualify.template_reasons(text) FROM PUBLIC;
 
 CREATE FUNCTION lead_qualify.template_b2b(pipeline text, leads regclass, activities regclass, activity_key name)
 RETURNS text[]
@@ -2066,6 +2344,12 @@ BEGIN
 		 'times(''demo_request'') > 0 OR times(''quote_request'') > 0 OR times(''consultation_signup'') > 0'
 		 ' OR times(''campaign_reply'') > 0 OR times(''payment_question'') > 0', true),
 		(template_b2b.pipeline, 'sql', 'score', NULL, 60, NULL, NULL, NULL, NULL, false);
+	-- sales take what marketing hand over, whatever made it an MQL
+	INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, automatic)
+	VALUES (template_b2b.pipeline, 'sal', 'accept', ARRAY['mql'], false);
+	-- who became an MQL by the score is none any more when it has gone
+	UPDATE lead_qualify.gate g SET keep_engagement = 12, fallback_stage = 'lead'
+	WHERE g.pipeline = template_b2b.pipeline AND g.stage = 'mql' AND g.name = 'score';
 
 	IF best_fit IS NULL THEN
 		left_out := left_out || 'thresholds of fit in gates mql/score and sql/request (no fit rule)'::text;
@@ -2087,6 +2371,7 @@ BEGIN
 		(template_b2b.pipeline, 'fit', 'B', 25),
 		(template_b2b.pipeline, 'fit', 'C', 15),
 		(template_b2b.pipeline, 'fit', 'D', 0);
+	PERFORM lead_qualify.template_reasons(template_b2b.pipeline);
 	RETURN left_out;
 END;
 $function$;
@@ -2106,6 +2391,7 @@ BEGIN
 	INSERT INTO lead_qualify.stage (pipeline, stage, position, kind)
 	VALUES (template_empty.pipeline, 'lead', 1, 'lead'),
 		(template_empty.pipeline, 'mql', 2, 'mql');
+	PERFORM lead_qualify.template_reasons(template_empty.pipeline);
 	RETURN '{}';
 END;
 $function$;
@@ -2237,12 +2523,13 @@ AS 'MODULE_PATHNAME', 'lq_pipeline_framework';
 COMMENT ON FUNCTION lead_qualify.pipeline_framework(text) IS
 	'framework whose criteria the views of a pipeline show; NULL if it is unknown or of no use';
 
-CREATE FUNCTION lead_qualify.alter_pipeline(pipeline text, framework text DEFAULT NULL)
+CREATE FUNCTION lead_qualify.alter_pipeline(pipeline text, framework text DEFAULT NULL,
+	notify_within interval DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'lq_alter_pipeline';
-COMMENT ON FUNCTION lead_qualify.alter_pipeline(text, text) IS
-'Changes what is not part of a published version: the framework whose missing criteria and next question the views show';
+COMMENT ON FUNCTION lead_qualify.alter_pipeline(text, text, interval) IS
+'Changes what is not part of a published version: the framework whose missing criteria and next question the views show, and how old a move may be to be told by NOTIFY; NULL leaves it as it is';
 
 -- ----------------------------------------------------------------
 -- Answers.  Who may insert into <leads>_answers may call these.
@@ -2262,6 +2549,59 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'lq_withdraw';
 COMMENT ON FUNCTION lead_qualify.withdraw(text, anycompatible, text) IS
 'Takes an answer back: nothing is known of the criterion until it is answered again';
+
+-- ----------------------------------------------------------------
+-- Moves by hand.  PUBLIC may call these: each checks first that the caller may
+-- update the stage column, and locks the lead with the caller's rights.
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.move(pipeline text, lead anycompatible, stage text,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now(), force boolean DEFAULT false)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_move';
+COMMENT ON FUNCTION lead_qualify.move(text, anycompatible, text, text, text, timestamptz, boolean) IS
+'Moves a lead to a stage, through one of its gates unless forced, and returns the stage that the lead is in afterwards';
+
+CREATE FUNCTION lead_qualify.accept(pipeline text, lead anycompatible,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now(), force boolean DEFAULT false)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_accept';
+COMMENT ON FUNCTION lead_qualify.accept(text, anycompatible, text, text, timestamptz, boolean) IS
+'Sales accept a lead: moves it to the stage of kind sal, through one of its gates unless forced, and returns the stage that the lead is in afterwards';
+
+CREATE FUNCTION lead_qualify.reject(pipeline text, lead anycompatible,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now())
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_reject';
+COMMENT ON FUNCTION lead_qualify.reject(text, anycompatible, text, text, timestamptz) IS
+'Sales give a lead back for a reason: moves it to the stage of kind recycled, or else the first, begins a new cycle, and returns the stage that the lead is in afterwards';
+
+CREATE FUNCTION lead_qualify.recycle(pipeline text, lead anycompatible,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now())
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_recycle';
+COMMENT ON FUNCTION lead_qualify.recycle(text, anycompatible, text, text, timestamptz) IS
+'Gives a lead back to marketing for a reason: moves it to the stage of kind recycled, or else the first, begins a new cycle, and returns the stage that the lead is in afterwards';
+
+CREATE FUNCTION lead_qualify.disqualify(pipeline text, lead anycompatible,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now())
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_disqualify';
+COMMENT ON FUNCTION lead_qualify.disqualify(text, anycompatible, text, text, timestamptz) IS
+'Ends a lead for a reason: moves it to the stage of kind disqualified, and returns the stage that the lead is in afterwards';
+
+CREATE FUNCTION lead_qualify.hold(pipeline text, lead anycompatible, until timestamptz DEFAULT NULL,
+	reason text DEFAULT NULL, note text DEFAULT NULL, at timestamptz DEFAULT now())
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_hold';
+COMMENT ON FUNCTION lead_qualify.hold(text, anycompatible, timestamptz, text, text, timestamptz) IS
+'Puts a lead aside: moves it to the stage of kind hold, from where it goes back when the hold ends (NULL: when a person moves it), and returns the stage that the lead is in afterwards';
 
 CREATE FUNCTION lead_qualify.activity_changed()
 RETURNS trigger
@@ -2297,6 +2637,27 @@ ROWS 10
 AS 'MODULE_PATHNAME', 'lq_verify';
 COMMENT ON FUNCTION lead_qualify.verify(text, text[]) IS
 'Computes the given leads, or all, from their activities and returns what differs from what is stored: no row if all is well';
+
+CREATE FUNCTION lead_qualify.advance(pipeline text, at timestamptz DEFAULT now())
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_advance';
+COMMENT ON FUNCTION lead_qualify.advance(text, timestamptz) IS
+'Does what the clock changes by a time, each change dated when it fell due, and returns how many leads were due';
+
+CREATE FUNCTION lead_qualify.merge_leads(pipeline text, lead anycompatible, duplicate anycompatible)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_merge_leads';
+COMMENT ON FUNCTION lead_qualify.merge_leads(text, anycompatible, anycompatible) IS
+'Makes one lead of two that are one person: activities, answers and history of the duplicate become the lead''s, the duplicate is deleted; returns how many activities were moved';
+
+CREATE FUNCTION lead_qualify.erase_lead(pipeline text, lead anycompatible)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_erase_lead';
+COMMENT ON FUNCTION lead_qualify.erase_lead(text, anycompatible) IS
+'Forgets a person: state, answers, attributes, reasons and notes go, history stays under a random key so that no report of the past changes; a NOTICE says what is left to the application';
 
 CREATE FUNCTION lead_qualify.score_at(pipeline text, lead anycompatible, at timestamptz DEFAULT now())
 RETURNS TABLE (dimension text, points double precision)
@@ -2475,6 +2836,325 @@ END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
 'Which framework told best, at the entry into sql, who would reach the outcome: the best first';
+
+-- ----------------------------------------------------------------
+-- Service levels: in what time a lead is to be worked on.  After the reports
+-- (wilson_interval) and business time.
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.live_config(pipeline text)
+RETURNS jsonb
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT v.config
+	FROM lead_qualify.version v
+	WHERE v.pipeline = live_config.pipeline AND v.effective_from <= now()
+	ORDER BY v.version DESC
+	LIMIT 1;
+END;
+COMMENT ON FUNCTION lead_qualify.live_config(text) IS
+'The published configuration now in force, for those who may read the leads; NULL if there is none';
+
+CREATE FUNCTION lead_qualify.stage_slas(pipeline text)
+RETURNS TABLE (stage text, "position" integer, owner text, sla interval, time_zone text)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+ROWS 3
+BEGIN ATOMIC
+	SELECT s.stage, s."position", s.owner, s.sla, p.time_zone
+	FROM lead_qualify.pipeline p,
+		jsonb_to_recordset(lead_qualify.live_config(p.pipeline) -> 'stages')
+			AS s (stage text, "position" integer, owner text, sla interval)
+	WHERE p.pipeline = stage_slas.pipeline AND s.sla IS NOT NULL;
+END;
+COMMENT ON FUNCTION lead_qualify.stage_slas(text) IS
+'Stages with an SLA by the version now in force, and the time zone of the pipeline: what <leads>_sla_due and sla_report() ask';
+
+-- A day of an SLA has 24 hours and a month 30 days, whatever the session's
+-- time zone does.
+CREATE FUNCTION lead_qualify.sla_due(entered_at timestamptz, sla interval, calendar text, time_zone text)
+RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE
+		WHEN sla_due.calendar IS NULL
+			THEN sla_due.entered_at + interval '1 second' * extract(epoch FROM sla_due.sla)::float8
+		ELSE lead_qualify.business_time_add(sla_due.entered_at, sla_due.sla, sla_due.calendar, sla_due.time_zone)
+	END;
+END;
+COMMENT ON FUNCTION lead_qualify.sla_due(timestamptz, interval, text, text) IS
+'When an SLA that began at a moment runs out: by the clock if calendar is NULL, else in business time; time_zone is for a calendar that has none of its own';
+
+CREATE FUNCTION lead_qualify.sla_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	calendar text DEFAULT NULL, as_of timestamptz DEFAULT now())
+RETURNS TABLE (stage text, owner text, sla interval, entered bigint,
+	answered_in_time bigint, answered_late bigint, still_in_time bigint, overdue bigint, ever_missed bigint,
+	rate_in_time float8, rate_low float8, rate_high float8, median_time interval, p90_time interval)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	history text;
+	state text;
+BEGIN
+	IF sla_report.pipeline IS NULL THEN
+		RAISE EXCEPTION 'pipeline must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT format('%I.%I', p.leads_schema, p.prefix || '_stage_history'),
+		format('%I.%I', p.leads_schema, p.prefix || '_qualification')
+	INTO history, state
+	FROM lead_qualify.pipeline p
+	WHERE p.pipeline = sla_report.pipeline;
+	IF history IS NULL THEN
+		RAISE EXCEPTION 'pipeline "%" does not exist', sla_report.pipeline
+			USING ERRCODE = 'undefined_object',
+				HINT = 'The pipelines whose leads you may read are in lead_qualify.pipeline.';
+	END IF;
+	-- a calendar that is not there is an error also where nothing is to be reckoned
+	PERFORM lead_qualify.business_time_add(now(), '0', sla_report.calendar, 'UTC')
+	WHERE sla_report.calendar IS NOT NULL;
+
+	-- a stay ends when the lead leaves the stage, for whatever reason
+	RETURN QUERY EXECUTE format($query$
+		WITH agreed AS MATERIALIZED (
+			SELECT s.* FROM lead_qualify.stage_slas($1) s
+		), stay AS (
+			SELECT h.stage, h.entered_at,
+				CASE WHEN h.left_at <= $5 THEN h.left_at END AS left_at,
+				lead_qualify.sla_due(h.entered_at, a.sla, $4, a.time_zone) AS due_at, a.time_zone
+			FROM agreed a
+			JOIN %1$s h ON h.stage = a.stage
+			WHERE h.superseded_at IS NULL AND h.entered_at <= $5
+				AND h.origin = 'live'
+				AND ($2 IS NULL OR h.entered_at >= $2) AND ($3 IS NULL OR h.entered_at < $3)
+				AND NOT EXISTS (SELECT FROM %2$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
+		), counted AS (
+			SELECT t.stage, count(*) AS entered,
+				count(*) FILTER (WHERE t.left_at <= t.due_at) AS answered_in_time,
+				count(*) FILTER (WHERE t.left_at > t.due_at) AS answered_late,
+				count(*) FILTER (WHERE t.left_at IS NULL AND t.due_at >= $5) AS still_in_time,
+				count(*) FILTER (WHERE t.left_at IS NULL AND t.due_at < $5) AS overdue,
+				percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY
+					CASE WHEN $4 IS NULL THEN t.left_at - t.entered_at
+						ELSE lead_qualify.business_interval(t.entered_at, t.left_at, $4, t.time_zone)
+					END) AS times
+			FROM stay t
+			GROUP BY t.stage
+		), shown AS (
+			SELECT a.position, a.stage, a.owner, a.sla, coalesce(c.entered, 0) AS entered,
+				coalesce(c.answered_in_time, 0) AS answered_in_time, coalesce(c.answered_late, 0) AS answered_late,
+				coalesce(c.still_in_time, 0) AS still_in_time, coalesce(c.overdue, 0) AS overdue,
+				coalesce(c.entered - c.still_in_time, 0) AS decided, c.times
+			FROM agreed a
+			LEFT JOIN counted c ON c.stage = a.stage
+		)
+		SELECT s.stage, s.owner, s.sla, s.entered, s.answered_in_time, s.answered_late, s.still_in_time, s.overdue,
+			s.answered_late + s.overdue,
+			s.answered_in_time::float8 / nullif(s.decided, 0), w.low, w.high,
+			-- hours of business do not make days
+			CASE WHEN $4 IS NULL THEN justify_hours(s.times[1]) ELSE s.times[1] END,
+			CASE WHEN $4 IS NULL THEN justify_hours(s.times[2]) ELSE s.times[2] END
+		FROM shown s, lead_qualify.wilson_interval(s.answered_in_time, s.decided) w
+		ORDER BY s.position
+	$query$, history, state)
+	USING sla_report.pipeline, sla_report.since, sla_report.until, sla_report.calendar, coalesce(sla_report.as_of, now());
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.sla_report(text, timestamptz, timestamptz, text, timestamptz) IS
+'For each stage with an SLA: how many leads entered it, how many left it in time or late, and how many are still there, in time or overdue; with a calendar in business time';
+
+-- ----------------------------------------------------------------
+-- The picture of a pipeline
+-- ----------------------------------------------------------------
+
+-- Mermaid takes entities everywhere; whatever could mean something to it or
+-- to Markdown becomes one.
+CREATE FUNCTION lead_qualify.mermaid_text(value text)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT coalesce(string_agg(
+		CASE WHEN ascii(c.c) < 128 AND (c.c !~ '[[:alnum:] _.,()/''+=>?!-]' OR c.ord = 1 AND c.c !~ '[[:alnum:] (]')
+				-- "1. " begins a list
+				OR c.c = '.' AND substr(mermaid_text.value, 1, c.ord::integer - 1) ~ '^[0-9]+$'
+			THEN '#' || ascii(c.c) || ';'
+			ELSE c.c
+		END, '' ORDER BY c.ord), '')
+	FROM regexp_split_to_table(btrim(regexp_replace(mermaid_text.value, '\s+', ' ', 'g')), '')
+		WITH ORDINALITY AS c (c, ord)
+	WHERE c.c <> '';
+END;
+COMMENT ON FUNCTION lead_qualify.mermaid_text(text) IS
+'Text for a Mermaid diagram, on one line: part of lifecycle_diagram()';
+
+CREATE FUNCTION lead_qualify.span_text(span interval)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT string_agg(u.amount || ' ' || u.unit || CASE WHEN u.amount <> 1 AND u.unit IN ('year', 'month', 'day') THEN 's' ELSE '' END,
+					  ' ' ORDER BY u.ord)
+	FROM (VALUES (1, extract(year FROM span_text.span), 'year'::text),
+				 (2, extract(month FROM span_text.span), 'month'),
+				 (3, extract(day FROM span_text.span), 'day'),
+				 (4, extract(hour FROM span_text.span), 'h'),
+				 (5, extract(minute FROM span_text.span), 'min'),
+				 (6, trim_scale(extract(second FROM span_text.span)), 's')) AS u (ord, amount, unit)
+	WHERE u.amount <> 0;
+END;
+COMMENT ON FUNCTION lead_qualify.span_text(interval) IS
+'An interval in short words, such as 2 days 12 h: part of lifecycle_diagram()';
+
+-- times('rule') > 0 is the most frequent condition: shown as the rule's name
+CREATE FUNCTION lead_qualify.gate_text(gate jsonb)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT concat_ws(', ',
+		'after ' || lead_qualify.span_text((gate_text.gate ->> 'after')::interval),
+		'idle ' || lead_qualify.span_text((gate_text.gate ->> 'idle')::interval),
+		'total >= ' || (gate_text.gate ->> 'min_total'),
+		'engagement >= ' || (gate_text.gate ->> 'min_engagement'),
+		'fit >= ' || (gate_text.gate ->> 'min_fit'),
+		'grade >= ' || (gate_text.gate ->> 'min_grade'),
+		(gate_text.gate ->> 'framework') || ' qualified',
+		gate_text.gate ->> 'activity_type',
+		CASE WHEN length(c.condition) > 60 THEN left(c.condition, 57) || '...' ELSE c.condition END)
+	FROM (SELECT regexp_replace(regexp_replace(gate_text.gate ->> 'condition', '\s+', ' ', 'g'),
+								'\mtimes\(''([^'']+)''\) > 0', '\1', 'g')) AS c (condition);
+END;
+COMMENT ON FUNCTION lead_qualify.gate_text(jsonb) IS
+'What a published gate asks for, in short: part of lifecycle_diagram()';
+
+CREATE FUNCTION lead_qualify.lifecycle_diagram(pipeline text)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	config jsonb := lead_qualify.live_config(lifecycle_diagram.pipeline);
+	diagram text;
+BEGIN
+	IF config IS NULL THEN
+		RAISE EXCEPTION 'pipeline "%" does not exist', lifecycle_diagram.pipeline
+			USING ERRCODE = 'undefined_object',
+				HINT = 'The pipelines whose leads you may read are in lead_qualify.pipeline.';
+	END IF;
+	WITH stage AS MATERIALIZED (
+		-- names that Mermaid would misread, or that we use, get another one
+		SELECT s.stage, s.position AS pos, s.kind,
+			s.kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won') AS on_path,
+			s.kind IN ('won', 'disqualified', 'lost') AS ends,
+			CASE WHEN s.stage ~ '^[A-Za-z][A-Za-z0-9_]*$' AND lower(s.stage) !~ '^(stage_[0-9]+|any_stage)$'
+				AND lower(s.stage) <> ALL (ARRAY['accdescr', 'acctitle', 'as', 'choice', 'class', 'classdef', 'click',
+					'default', 'direction', 'divider', 'end', 'fork', 'hide', 'history', 'href', 'join', 'left', 'note',
+					'of', 'right', 'root', 'root_end', 'root_start', 'scale', 'state', 'statediagram', 'style', 'title'])
+				THEN s.stage
+				ELSE 'stage_' || row_number() OVER (ORDER BY s.position)
+			END AS id,
+			CASE WHEN row_number() OVER (PARTITION BY s.kind ORDER BY s.position) = 1
+				THEN CASE s.kind WHEN 'sal' THEN 'accept' WHEN 'recycled' THEN 'recycle or reject' WHEN 'hold' THEN 'hold'
+					WHEN 'disqualified' THEN 'disqualify' END
+			END AS verb
+		FROM jsonb_to_recordset(config -> 'stages') AS s (stage text, position integer, kind text)
+	), path AS MATERIALIZED (
+		SELECT s.id, s.pos, s.verb, lag(s.id) OVER (ORDER BY s.pos) AS before
+		FROM stage s
+		WHERE s.on_path
+	), gate AS MATERIALIZED (
+		SELECT g.gate ->> 'name' AS name, g.gate, t.id, t.pos, t.on_path, (g.gate ->> 'automatic')::boolean AS automatic
+		FROM jsonb_array_elements(config -> 'gates') AS g (gate)
+		JOIN stage t ON t.stage = g.gate ->> 'stage'
+		WHERE (g.gate ->> 'enabled')::boolean
+	), way AS (
+		-- where each gate may be entered from; the nearest stage on the path first
+		SELECT g.*, f.id AS from_id, f.pos AS from_pos,
+			row_number() OVER (PARTITION BY g.id, g.name ORDER BY f.on_path DESC, f.pos DESC) AS nth
+		FROM gate g
+		JOIN stage f ON f.id <> g.id AND NOT (g.automatic AND f.ends)
+			AND CASE WHEN jsonb_typeof(g.gate -> 'from_stages') = 'array' THEN g.gate -> 'from_stages' ? f.stage
+					ELSE f.on_path END
+			AND (f.pos < g.pos OR NOT f.on_path OR NOT g.on_path)
+	), allowed AS MATERIALIZED (
+		-- where a pipeline says which moves people may make, the others are refused
+		SELECT f.id AS from_id, f.pos AS from_pos, t.id, t.pos, t.on_path, t.verb
+		FROM jsonb_to_recordset(config -> 'transitions') AS m (from_stage text, to_stage text)
+		JOIN stage f ON f.stage = m.from_stage
+		JOIN stage t ON t.stage = m.to_stage
+	), by_hand AS (
+		-- into stages on the path that have no gate, from the one before
+		SELECT p.before AS from_id, p.pos AS from_pos, p.id, p.pos, true AS on_path, p.verb
+		FROM path p
+		WHERE p.before IS NOT NULL AND NOT EXISTS (SELECT FROM gate g WHERE g.id = p.id)
+			AND NOT EXISTS (SELECT FROM allowed)
+		UNION ALL
+		-- and into all beside it; who is recycled goes to the first stage if there is no such stage
+		SELECT 'any_stage', 0, s.id, s.pos, false, s.verb
+		FROM stage s
+		WHERE NOT s.on_path AND NOT EXISTS (SELECT FROM allowed)
+		UNION ALL
+		SELECT 'any_stage', 0, p.id, -2147483648, false, 'recycle or reject'
+		FROM path p
+		WHERE p.before IS NULL AND NOT EXISTS (SELECT FROM stage s WHERE s.kind = 'recycled')
+			AND NOT EXISTS (SELECT FROM allowed)
+		UNION ALL
+		SELECT a.from_id, a.from_pos, a.id, a.pos, a.on_path, a.verb
+		FROM allowed a
+		WHERE NOT EXISTS (SELECT FROM way w WHERE w.from_id = a.from_id AND w.id = a.id AND NOT w.automatic)
+	), line (section, a, b, name, text) AS (
+		SELECT 1, s.pos, 0, '', format('state "%s" as %s', lead_qualify.mermaid_text(s.stage), s.id)
+		FROM stage s
+		WHERE s.id <> s.stage
+		UNION ALL
+		SELECT 1, 2147483647, 0, '', 'state "any stage" as any_stage'
+		WHERE NOT EXISTS (SELECT FROM allowed) OR EXISTS (SELECT FROM stage s WHERE s.kind = 'hold')
+		UNION ALL
+		SELECT 2, 0, 0, '', format('[*] --> %s', p.id)
+		FROM path p
+		WHERE p.before IS NULL
+		UNION ALL
+		-- what a gate asks is said once
+		SELECT 3, w.pos, w.from_pos, w.name,
+			format('%s --> %s : %s%s%s', w.from_id, w.id, lead_qualify.mermaid_text(w.name),
+				   CASE WHEN w.automatic THEN '' ELSE ', by hand' END,
+				   CASE WHEN w.nth = 1 THEN ' [' || nullif(lead_qualify.mermaid_text(lead_qualify.gate_text(w.gate)), '') || ']' END)
+		FROM way w
+		UNION ALL
+		SELECT CASE WHEN m.on_path THEN 4 ELSE 7 END, m.pos, m.from_pos, m.from_id,
+			format('%s --> %s : %s', m.from_id, m.id, coalesce(m.verb, 'by hand'))
+		FROM by_hand m
+		UNION ALL
+		-- a score that was kept and fell: Mermaid has no dashed arrows here
+		SELECT DISTINCT 5, g.pos, 0, f.id, format('%s --> %s : (falls back)', g.id, f.id)
+		FROM gate g
+		JOIN stage f ON f.stage = g.gate ->> 'fallback_stage'
+		UNION ALL
+		SELECT 6, b.pos, 0, '', format(E'note right of %s\n%s\n    end note', b.id, b.notes)
+		FROM (SELECT g.id, g.pos, string_agg(
+				format('        who came by %s falls back to %s when %s',
+					   lead_qualify.mermaid_text(g.name), lead_qualify.mermaid_text(f.stage),
+					   concat_ws(' or ', 'the total is below ' || (g.gate ->> 'keep_total'),
+								 'engagement is below ' || (g.gate ->> 'keep_engagement'))),
+				E'\n' ORDER BY g.name COLLATE "C") AS notes
+			  FROM gate g
+			  JOIN stage f ON f.stage = g.gate ->> 'fallback_stage'
+			  GROUP BY g.id, g.pos) b
+		UNION ALL
+		SELECT 7, s.pos, 2147483647, '', format('%s --> any_stage : back when the hold ends', s.id)
+		FROM stage s
+		WHERE s.kind = 'hold'
+		UNION ALL
+		SELECT 8, s.pos, 0, '', format('%s --> [*]', s.id)
+		FROM stage s
+		WHERE s.ends
+	)
+	SELECT string_agg('    ' || l.text, E'\n' ORDER BY l.section, l.a, l.b, l.name COLLATE "C")
+	INTO diagram
+	FROM line l;
+	RETURN E'stateDiagram-v2\n' || diagram || E'\n';
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.lifecycle_diagram(text) IS
+'The stages of a pipeline, its gates and what they ask, by the version now in force: a Mermaid stateDiagram-v2';
 
 -- ----------------------------------------------------------------
 -- What is wrong

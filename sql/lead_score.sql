@@ -286,7 +286,7 @@ FROM (VALUES
     ('\x01017fffffffffffffff00000000000000000000'::bytea, 'as of infinity'),
     ('\x0101800000000000000000000000000000000000'::bytea, 'as of -infinity'),
     ('\x0101000000000000000000000000000000000000'::bytea, 'as of 2000-01-01'),
-    ('\x0101000000000000000000000000000000050000'::bytea, 'an unknown kind of event'),
+    ('\x0101000000000000000000000000000000060000'::bytea, 'an unknown kind of event'),
     ('\x0101000000000000000000000000000000000005'::bytea, 'a key that is cut off')) AS x(bytes, what);
 
 -- every prefix of a score is refused, and so is a byte too many

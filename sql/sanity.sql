@@ -45,7 +45,9 @@ WHERE o.oprnamespace = 'lead_qualify'::regnamespace AND o.oprresult = 'bool'::re
 -- functions that write are marked so; functions in PL and SQL have a safe search_path or a parsed body
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE p.pronamespace = 'lead_qualify'::regnamespace
-	AND p.proname IN ('publish', 'rollback_to', 'discard_draft', 'recompute', 'recompute_all', 'attach', 'add_source', 'detach', 'go_live')
+	AND p.proname IN ('publish', 'rollback_to', 'discard_draft', 'recompute', 'recompute_all', 'attach', 'add_source', 'detach', 'go_live',
+		'answer', 'withdraw', 'alter_pipeline', 'advance', 'move', 'accept', 'reject', 'recycle', 'disqualify', 'hold',
+		'merge_leads', 'erase_lead')
 	AND (p.provolatile <> 'v' OR p.proparallel <> 'u')
 ORDER BY 1;
 

@@ -162,8 +162,8 @@ static void
 delete_rows(const char *pipeline)
 {
 	static const char *const tables[] = {
-		"condition_problem", "band", "list", "exclusion", "gate", "stage", "rule",
-		"dimension", "version", "source", "pipeline"
+		"condition_problem", "band", "reason", "list", "exclusion", "transition", "gate",
+		"stage", "rule", "dimension", "version", "source", "pipeline"
 	};
 	LqUser		saved;
 

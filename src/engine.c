@@ -12,16 +12,13 @@
 
 #include <math.h>
 
-#include "engine.h"
+#include "engine_internal.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-static void lead_bind(LqEngine *engine, const LqModel *model);
-static void lead_rules_evaluate(LqEngine *engine);
 static void activity_apply(LqEngine *engine, const LqEvent *event);
 static void manual_apply(LqEngine *engine, const LqEvent *event);
 static void created_apply(LqEngine *engine, const LqEvent *event);
-static void lead_rise(LqEngine *engine, const char *cause);
 
 /* ----------------------------------------------------------------
  * Buckets and values
@@ -67,165 +64,6 @@ lq_hash_value(const char *value, int len)
 }
 
 /* ----------------------------------------------------------------
- * Moves and the mark
- * ----------------------------------------------------------------
- */
-
-/*
- * Peaks are the greatest values at events; they say nothing of the time in
- * between when points are there whose decay makes a value rise.
- */
-#define PEAK_UNKNOWN 1e300
-
-static void
-peak_set(double *peak, double value)
-{
-	if (*peak < PEAK_UNKNOWN)
-		*peak = value;
-}
-
-static void
-peak_follow_decay(LqScore *score, const LqRule *rule)
-{
-	LqDimension *dimension = &score->dimensions[rule->dimension];
-
-	if (rule->decay == LQ_DECAY_NONE)
-		return;
-	if (rule->points < 0)
-		dimension->peak = PEAK_UNKNOWN;
-	if (rule->points * dimension->weight < 0)
-		score->total_peak = PEAK_UNKNOWN;
-}
-
-/* from here on late rows cannot have changed anything before "at" */
-static void
-lead_steady(LqEngine *engine)
-{
-	LqScore    *score = engine->lead->score;
-
-	score->steady_since = engine->at;
-	for (int i = 0; i < score->ndimensions; i++)
-		peak_set(&score->dimensions[i].peak, lq_score_points(score, i, engine->at, false));
-	peak_set(&score->total_peak, lq_score_total(score, engine->at, false));
-}
-
-static void
-lead_note_peaks(LqEngine *engine)
-{
-	LqScore    *score = engine->lead->score;
-	double		total = lq_score_total(score, engine->at, false);
-
-	for (int i = 0; i < score->ndimensions; i++)
-	{
-		double		value = lq_score_points(score, i, engine->at, false);
-
-		if (value > score->dimensions[i].peak)
-			score->dimensions[i].peak = value;
-	}
-	if (total > score->total_peak)
-		score->total_peak = total;
-}
-
-/*
- * Keep the mark when the lead goes from one stage to another: a step back
- * sets it, regaining what was left behind clears it.
- */
-static void
-mark_follow(LqEngine *engine, int from, int to)
-{
-	LqLead	   *lead = engine->lead;
-	const LqStage *stages = lead->model->stages;
-	int			marked = lq_model_stage(lead->model, lead->mark_stage);
-
-	if (from >= 0 && LQ_ON_PATH(stages[from].kind) &&
-		(!LQ_ON_PATH(stages[to].kind) ||
-		 stages[to].position < stages[from].position))
-	{
-		if (marked < 0 || stages[marked].position < stages[from].position)
-			lead->mark_stage = stages[from].name;
-		lead->confirmed = lq_assessment_empty();
-		lq_score_set_mark(lead->score, engine->at);
-	}
-	else if (marked >= 0 && LQ_ON_PATH(stages[to].kind) &&
-			 stages[to].position >= stages[marked].position)
-	{
-		lead->mark_stage = NULL;
-		lead->confirmed = NULL;
-		lq_score_set_mark(lead->score, DT_NOBEGIN);
-	}
-}
-
-/* put the lead into a stage and say so */
-static void
-lead_move(LqEngine *engine, int to, const char *cause, const char *gate,
-		  int64 history_id)
-{
-	LqLead	   *lead = engine->lead;
-	const LqModel *model = lead->model;
-	LqMove	   *move;
-
-	mark_follow(engine, lq_model_stage(model, lead->stage), to);
-
-	move = MemoryContextAlloc(engine->cxt, sizeof(LqMove));
-	move->at = engine->at;
-	move->stage = model->stages[to].name;
-	move->from_stage = lead->stage;
-	move->cause = cause;
-	move->gate = gate;
-	move->version = model->version;
-	move->cycle = lead->cycle;
-	move->total = lq_score_total(lead->score, engine->at, false);
-	move->engagement = model->engagement < 0 ? 0 :
-		lq_score_points(lead->score, model->engagement, engine->at, false);
-	move->fit = model->fit < 0 ? 0 :
-		lq_score_points(lead->score, model->fit, engine->at, false);
-	move->assessment = lead->assessment;
-	move->history_id = history_id;
-
-	lead->stage = move->stage;
-	lead_steady(engine);
-	if (engine->history)
-	{
-		MemoryContext old = MemoryContextSwitchTo(engine->cxt);
-
-		engine->moves = lappend(engine->moves, move);
-		MemoryContextSwitchTo(old);
-	}
-}
-
-/*
- * Move the lead to the furthest stage with an automatic gate that holds.
- * Gates are sorted with the furthest stage first, so the first one wins.
- */
-static void
-lead_rise(LqEngine *engine, const char *cause)
-{
-	LqLead	   *lead = engine->lead;
-	const LqModel *model = lead->model;
-	int			current = lq_model_stage(model, lead->stage);
-
-	if (current < 0 || LQ_ENDS_MOVES(model->stages[current].kind))
-		return;
-	for (int i = 0; i < model->ngates; i++)
-	{
-		const LqGate *gate = &model->gates[i];
-
-		if (!gate->automatic || !lq_gate_reachable(model, gate, current))
-			continue;
-		engine->fresh = lq_stage_left_behind(lead, gate->stage);
-		if (lq_gate_holds(engine, gate))
-		{
-			engine->fresh = false;
-			/* asked last, because it is the dearest question */
-			if (lq_exclusion_holding(engine) == NULL)
-				lead_move(engine, gate->stage, cause, gate->name, 0);
-			return;
-		}
-		engine->fresh = false;
-	}
-}
-
-/* ----------------------------------------------------------------
  * Versions and lead rules
  * ----------------------------------------------------------------
  */
@@ -255,8 +93,8 @@ contributions_forget(LqEngine *engine, const LqModel *model)
  * weights of the new version.  What a dimension that is gone had earned is
  * gone with it.
  */
-static void
-lead_bind(LqEngine *engine, const LqModel *model)
+void
+lq_lead_bind(LqEngine *engine, const LqModel *model)
 {
 	LqLead	   *lead = engine->lead;
 	LqScore    *score = lead->score;
@@ -305,8 +143,8 @@ lq_lead_rule_holds(LqEngine *engine, const LqRule *rule)
 }
 
 /* points of the lead rules for the lead's columns as known now */
-static void
-lead_rules_evaluate(LqEngine *engine)
+void
+lq_lead_rules_evaluate(LqEngine *engine)
 {
 	LqLead	   *lead = engine->lead;
 	const LqModel *model = lead->model;
@@ -355,7 +193,7 @@ answers_add(LqEngine *engine, const LqAssessment *answers)
 		return;
 	old = MemoryContextSwitchTo(engine->cxt);
 	answers_set(&lead->assessment, lq_assessment_take(lead->assessment, answers));
-	if (lead->confirmed != NULL)
+	if (lead->confirmed != NULL && engine->at > lead->mark)
 		answers_set(&lead->confirmed, lq_assessment_take(lead->confirmed, answers));
 	MemoryContextSwitchTo(old);
 }
@@ -383,7 +221,8 @@ answer_apply(LqEngine *engine, const LqEvent *event)
 {
 	answer_withdraw(engine, event->withdrawn);
 	answers_add(engine, event->answers);
-	lead_rise(engine, "answer");
+	lq_lead_fall(engine);
+	lq_lead_rise(engine, "answer", false);
 }
 
 /* ----------------------------------------------------------------
@@ -437,12 +276,13 @@ at_most_allows(LqScore *score, const LqModel *model, const LqRule *rule,
 }
 
 static void
-rule_watch(LqScore *score, const LqRule *rule, int memory, TimestampTz at)
+rule_watch(LqLead *lead, const LqRule *rule, int memory, TimestampTz at)
 {
+	LqScore    *score = lead->score;
 	LqMemory   *mem = &score->memories[memory];
 
 	mem->matches++;
-	mem->fresh_matches++;		/* an event is never older than the mark */
+	mem->fresh_matches += at > lead->mark;
 	mem->last_at = at;
 	if (rule->watch_within > 0)
 		times_push(score, memory, false, at, rule->watch_within);
@@ -460,8 +300,8 @@ rule_sums(const LqRule *rule)
  * Apply one match.  Returns NULL if it counts, else why it earns nothing.
  * The order of the tests is part of the meaning: at_least, then the cap.
  */
-static const char *
-match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
+const char *
+lq_match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
 {
 	LqScore    *score = engine->lead->score;
 	const LqModel *model = engine->lead->model;
@@ -474,7 +314,7 @@ match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
 		score->memories[memory].max_points = rule->max_points;
 	}
 	if (rule->watched)
-		rule_watch(score, rule, memory, event->pos.at);
+		rule_watch(engine->lead, rule, memory, event->pos.at);
 	if (score->unscored)
 		return "excluded";
 	if (!at_least_met(score, rule, memory, event->pos.at))
@@ -484,7 +324,7 @@ match_apply(LqEngine *engine, const LqEvent *event, const LqMatch *match)
 	if (rule->points != 0)
 		lq_score_add(score, rule->dimension, rule_sums(rule) ? memory : -1,
 					 rule->decay, rule->period, event->pos.at, rule->points);
-	peak_follow_decay(score, rule);
+	lq_peak_follow_decay(score, rule);
 	return NULL;
 }
 
@@ -518,20 +358,23 @@ match_explain(LqEngine *engine, const LqEvent *event, const LqMatch *match,
 static void
 activity_apply(LqEngine *engine, const LqEvent *event)
 {
-	const LqRule *rules = engine->lead->model->rules;
+	LqLead	   *lead = engine->lead;
+	const LqRule *rules = lead->model->rules;
 
 	for (int i = 0; i < event->nmatches; i++)
 	{
 		const LqRule *rule = &rules[event->matches[i].rule];
-		const char *note = match_apply(engine, event, &event->matches[i]);
+		const char *note = lq_match_apply(engine, event, &event->matches[i]);
 
 		/* whether or not it counts: a cap is on points, not on what is known */
 		answers_add(engine, rule->answers);
 		if (engine->explaining && !rule->hidden)
 			match_explain(engine, event, &event->matches[i], note);
 	}
-	lead_note_peaks(engine);
-	lead_rise(engine, "activity");
+	lq_lead_note_peaks(engine);
+	lead->active_at = engine->at;
+	lq_lead_fall(engine);
+	lq_lead_rise(engine, "activity", false);
 }
 
 /* ----------------------------------------------------------------
@@ -549,28 +392,85 @@ created_apply(LqEngine *engine, const LqEvent *event)
 	const LqModel *model = engine->lead->model;
 	int			stage;
 
-	lead_steady(engine);
+	engine->lead->active_at = engine->at;
+	lq_lead_steady(engine);
 	if (event->cause != NULL && strcmp(event->cause, "attached") == 0)
 		return;
 	stage = lq_model_stage(model, event->stage);
 	for (int i = 0; i < model->nstages && stage < 0; i++)
 		if (LQ_ON_PATH(model->stages[i].kind))
 			stage = i;
-	lead_move(engine, stage, "created", NULL, event->history_id);
-	lead_rise(engine, "attribute");
+	(void) lq_lead_move(engine, stage, "created", NULL);
+	lq_lead_rise(engine, "attribute", false);
+}
+
+/*
+ * The gate of a stage that a person may go through: one that holds, automatic
+ * or not, while no exclusion does.  NULL with *none where the stage has no gate
+ * at all.
+ */
+static const LqGate *
+gate_by_hand(LqEngine *engine, int stage, bool *none)
+{
+	LqLead	   *lead = engine->lead;
+	const LqModel *model = lead->model;
+	const LqGate *found = NULL;
+
+	*none = true;
+	engine->fresh = lq_stage_left_behind(lead, stage);
+	for (int i = 0; i < model->ngates && found == NULL; i++)
+		if (model->gates[i].stage == stage)
+		{
+			*none = false;
+			if (lq_gate_holds(engine, &model->gates[i]))
+				found = &model->gates[i];
+		}
+	engine->fresh = false;
+	return found != NULL && lq_exclusion_holding(engine) != NULL ? NULL : found;
+}
+
+/* where a lead that is put on hold goes back to: not to another hold */
+static const char *
+hold_origin(const LqLead *lead)
+{
+	int			current = lq_model_stage(lead->model, lead->stage);
+
+	if (current >= 0 && lead->model->stages[current].kind == LQ_STAGE_HOLD)
+		return lead->held_from;
+	return lead->stage;
 }
 
 static void
 manual_apply(LqEngine *engine, const LqEvent *event)
 {
+	LqLead	   *lead = engine->lead;
 	bool		attached = strcmp(event->cause, "attached") == 0;
-	int			stage = lq_model_stage(engine->lead->model, event->stage);
+	int			stage = lq_model_stage(lead->model, event->stage);
+	const char *gate = event->gate;
+	const char *from = hold_origin(lead);
+	LqMove	   *move;
 
 	if (stage < 0)
 		return;					/* a stage that this version does not know */
-	lead_move(engine, stage, event->cause, NULL, event->history_id);
+	if (event->must_hold)
+	{
+		bool		none;
+		const LqGate *found = gate_by_hand(engine, stage, &none);
+
+		gate = found == NULL ? NULL : found->name;
+		engine->refused = found == NULL && !none && !event->forced;
+		if (engine->refused)
+			return;
+	}
+	move = lq_lead_move(engine, stage, event->cause, gate);
+	move->by_hand = event;
+	if (lead->model->stages[stage].kind == LQ_STAGE_HOLD)
+	{
+		lead->held_from = from;
+		lead->held_until = event->held_until;
+	}
 	if (!attached)
-		lead_rise(engine, "manual");
+		lq_lead_rise(engine, "manual", false);
 }
 
 /* ----------------------------------------------------------------
@@ -585,21 +485,29 @@ lq_lead_init(LqLead *lead, MemoryContext cxt)
 	lead->score = lq_score_create(cxt);
 	lead->assessment = lq_assessment_empty();
 	lead->attributes_at = DT_NOBEGIN;
+	lead->stage_since = DT_NOBEGIN;
+	lead->active_at = DT_NOBEGIN;
+	lead->held_until = DT_NOEND;
+	lead->mark = DT_NOBEGIN;
 	lead->cycle = 1;
 }
 
 /*
- * Apply one event, which must not sort before the newest one applied.
+ * Apply one event, which must not sort before the newest one applied.  What
+ * the clock changes before it comes first.
  */
 void
 lq_engine_step(LqEngine *engine, const LqEvent *event)
 {
 	LqLead	   *lead = engine->lead;
-	bool		rebound = lead->model != event->model;
+	bool		rebound;
 	bool		attributes = event->pos.kind == LQ_EVENT_CREATED ||
 		event->pos.kind == LQ_EVENT_ATTRIBUTE;
 
 	Assert(lead->score->as_of <= event->pos.at);
+	if (lead->model != NULL)
+		lq_engine_clock(engine, event->pos.at);
+	rebound = lead->model != event->model;
 	engine->at = event->pos.at;
 	engine->fresh = false;
 	lq_score_advance(lead->score, event->pos.at);
@@ -608,11 +516,11 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 	if (attributes)
 		lead->attributes = event->attributes;
 	if (rebound)
-		lead_bind(engine, event->model);
+		lq_lead_bind(engine, event->model);
 	if (rebound || attributes)
 	{
-		lead_rules_evaluate(engine);
-		lead_steady(engine);
+		lq_lead_rules_evaluate(engine);
+		lq_lead_steady(engine);
 	}
 
 	switch (event->pos.kind)
@@ -622,7 +530,8 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 			break;
 		case LQ_EVENT_ATTRIBUTE:
 			lead->attributes_at = event->pos.at;
-			lead_rise(engine, "attribute");
+			lq_lead_fall(engine);
+			lq_lead_rise(engine, "attribute", false);
 			break;
 		case LQ_EVENT_ACTIVITY:
 			activity_apply(engine, event);
@@ -633,105 +542,7 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 		case LQ_EVENT_MANUAL:
 			manual_apply(engine, event);
 			break;
+		case LQ_EVENT_CLOCK:
+			break;				/* its changes are our own doing */
 	}
-}
-
-/* ----------------------------------------------------------------
- * Late rows
- * ----------------------------------------------------------------
- */
-
-/*
- * Could this gate open, now or at any event since the lead was last steady,
- * if every dimension had been higher by "added"?  Peaks are the greatest
- * values the dimensions had at events since then.
- */
-static bool
-gate_could_hold(const LqLead *lead, const LqGate *gate,
-				const double *added, double added_total)
-{
-	const LqModel *model = lead->model;
-	const LqScore *score = lead->score;
-	bool		thresholds = false;
-
-	if (!isnan(gate->min_total))
-	{
-		thresholds = true;
-		if (!lq_reaches(score->total_peak + added_total, gate->min_total))
-			return false;
-	}
-	if (!isnan(gate->min_engagement))
-	{
-		int			d = model->engagement;
-
-		thresholds = true;
-		if (!lq_reaches(score->dimensions[d].peak + added[d], gate->min_engagement))
-			return false;
-	}
-	if (!isnan(gate->min_fit))
-	{
-		int			d = model->fit;
-
-		thresholds = true;
-		if (!lq_reaches(score->dimensions[d].peak + added[d], gate->min_fit))
-			return false;
-	}
-	if (gate->min_grade >= 0 && added[model->fit] != 0)
-		return true;
-
-	/*
-	 * Thresholds within reach must be judged by replay.  Without thresholds
-	 * the gate's facts are those of the event before the late row, where it
-	 * was already judged, unless they change by time alone.
-	 */
-	return thresholds || gate->asks_points;
-}
-
-/*
- * Take in an activity older than the newest event without a replay, if
- * nothing but the sums can depend on it.  Returns false if the lead must be
- * replayed; then nothing has changed.
- */
-bool
-lq_engine_merge(LqEngine *engine, const LqEvent *event)
-{
-	LqLead	   *lead = engine->lead;
-	const LqModel *model = lead->model;
-	LqScore    *score = lead->score;
-	int			current = lq_model_stage(model, lead->stage);
-	double	   *added;
-	double		added_total = 0;
-
-	if (event->model != model || event->pos.kind != LQ_EVENT_ACTIVITY ||
-		event->pos.at <= score->steady_since || current < 0 ||
-		lead->mark_stage != NULL || score->unscored)
-		return false;
-
-	added = palloc0(sizeof(double) * model->ndimensions);
-	for (int i = 0; i < event->nmatches; i++)
-	{
-		const LqRule *rule = &model->rules[event->matches[i].rule];
-		double		weighted = rule->points * model->dimensions[rule->dimension].weight;
-
-		/* caps, counts, watchers and answers depend on order; a full list may lose another entry */
-		if (rule->watched || rule->answers != NULL || rule->at_most > 0 || rule->at_least > 1 ||
-			!isinf(rule->max_points) || score->nentries >= LQ_MAX_ENTRIES)
-			return false;
-		added[rule->dimension] += Max(rule->points, 0);
-		added_total += Max(weighted, 0);
-	}
-	if (!LQ_ENDS_MOVES(model->stages[current].kind))
-		for (int i = 0; i < model->ngates; i++)
-			if (model->gates[i].automatic &&
-				lq_gate_reachable(model, &model->gates[i], current) &&
-				gate_could_hold(lead, &model->gates[i], added, added_total))
-				return false;
-
-	for (int i = 0; i < event->nmatches; i++)
-		match_apply(engine, event, &event->matches[i]);
-	for (int i = 0; i < score->ndimensions; i++)
-		score->dimensions[i].peak += added[i];
-	score->total_peak += added_total;
-	pfree(added);
-	return true;
 }

@@ -87,6 +87,11 @@ typedef struct LqGate
 	double		min_fit;
 	int			min_grade;		/* lead_grade code, -1: not asked */
 	const LqFramework *framework;	/* must qualify; NULL: not asked */
+	int64		after;			/* microseconds in the present stage, 0: not asked */
+	int64		idle;			/* microseconds without an activity, 0: not asked */
+	double		keep_total;		/* below it the lead falls back; NaN: never */
+	double		keep_engagement;
+	int			fallback;		/* index of the stage it falls to, -1: none */
 	char	   *activity_type;	/* for explain_stage; the test is activity_rule */
 	int			activity_rule;	/* hidden rule, -1: none */
 	LqCondition *condition;
@@ -108,6 +113,20 @@ typedef struct LqBand
 	char	   *label;
 	double		minimum;
 } LqBand;
+
+/* a move that people may make */
+typedef struct LqTransition
+{
+	int			from;			/* stage indexes */
+	int			to;
+} LqTransition;
+
+/* why people move leads */
+typedef struct LqReason
+{
+	char	   *code;
+	char	   *kind;			/* cause of the moves it is for, NULL: any */
+} LqReason;
 
 /* rules that may match an activity of one type, in order of name */
 typedef struct LqTypeRules
@@ -140,8 +159,12 @@ typedef struct LqModel
 	LqGate	   *gates;			/* furthest stage first, then by name */
 	int			nframeworks;
 	LqFramework *frameworks;	/* that gates name */
+	int			ntransitions;
+	LqTransition *transitions;	/* by stages; none: any move by hand */
 	int			nexclusions;
 	LqExclusion *exclusions;
+	int			nreasons;
+	LqReason   *reasons;		/* by code */
 	int			nbands;
 	LqBand	   *bands;			/* by dimension, highest minimum first */
 	HTAB	   *lists;			/* (list, value) folded; NULL: none */
@@ -172,6 +195,14 @@ typedef struct LqEvent
 	const char *stage;			/* created: NULL = first on the path */
 	const char *cause;			/* manual: history's cause */
 	int64		history_id;		/* of the fixed row, 0: not stored yet */
+	/* manual */
+	const char *gate;			/* that the person went through; NULL: none */
+	TimestampTz held_until;		/* of a hold; DT_NOEND: until further notice */
+	bool		must_hold;		/* refuse unless a gate of the stage holds */
+	const char *reason;
+	const char *note;
+	const char *actor;
+	bool		forced;
 } LqEvent;
 
 typedef struct LqMove
@@ -187,7 +218,7 @@ typedef struct LqMove
 	double		engagement;
 	double		fit;
 	const LqAssessment *assessment;
-	int64		history_id;		/* fixed row it repeats, 0: automatic or new */
+	const LqEvent *by_hand;		/* that a person did; NULL: automatic */
 } LqMove;
 
 /* one activity under one rule, for explain */
@@ -216,6 +247,13 @@ typedef struct LqLead
 	LqScore    *score;
 	const LqModel *model;		/* the score is bound to; NULL: none yet */
 	const char *stage;			/* NULL: unknown (before 'attached') */
+	TimestampTz stage_since;	/* when it entered the stage */
+	const char *gate;			/* by which it came, NULL: none */
+	bool		keeping;		/* that gate's keep_* bind: they were reached */
+	TimestampTz active_at;		/* newest activity, or the beginning */
+	const char *held_from;		/* where a hold goes back to, NULL: no hold */
+	TimestampTz held_until;		/* DT_NOEND: until further notice */
+	TimestampTz mark;			/* newest step back, DT_NOBEGIN: none */
 	const char *mark_stage;		/* furthest stage left behind, NULL: no mark */
 	const LqAssessment *assessment; /* all answers; never NULL */
 	const LqAssessment *confirmed;	/* those newer than the mark; NULL: no mark */
@@ -229,18 +267,24 @@ typedef struct LqEngine
 {
 	/* true if the condition holds for the lead's columns at this time */
 	bool		(*holds) (struct LqEngine *engine, const LqCondition *condition);
+	/* the version in force at a time */
+	const LqModel *(*model_at) (struct LqEngine *engine, TimestampTz at);
+	/* when, later than that, another version begins to ask other things of the clock */
+	TimestampTz (*clock_changes) (struct LqEngine *engine, TimestampTz after);
 	void	   *arg;			/* the shell's */
 	MemoryContext cxt;			/* where output lives */
 	LqLead	   *lead;			/* the lead at work, for holds() */
 	TimestampTz at;				/* time of the event at work */
 	bool		fresh;			/* the gate at work counts only newer than the mark */
 	bool		explaining;		/* collect contributions */
-	bool		history;		/* false: score only, no stage moves wanted */
+	bool		refused;		/* a move by hand found no gate that holds */
 	List	   *moves;			/* of LqMove */
 	List	   *contributions;	/* of LqContribution */
 } LqEngine;
 
 extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
+extern void lq_engine_clock(LqEngine *engine, TimestampTz until);
+extern TimestampTz lq_engine_due(LqEngine *engine);
 extern bool lq_engine_merge(LqEngine *engine, const LqEvent *event);
 extern void lq_lead_init(LqLead *lead, MemoryContext cxt);
 extern const LqAssessment *lq_lead_answers(const LqEngine *engine);
@@ -248,6 +292,10 @@ extern const LqExclusion *lq_exclusion_holding(LqEngine *engine);
 extern bool lq_lead_rule_holds(LqEngine *engine, const LqRule *rule);
 extern bool lq_gate_holds(LqEngine *engine, const LqGate *gate);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
+extern TimestampTz lq_idle_since(const LqLead *lead, const LqGate *gate);
+extern bool lq_gate_keeps(const LqGate *gate);
+extern bool lq_gate_kept(const LqLead *lead, const LqGate *gate, TimestampTz at);
+extern const LqGate *lq_model_gate(const LqModel *model, int stage, const char *name);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);
 extern int	lq_model_stage(const LqModel *model, const char *name);
 extern int	lq_model_rule(const LqModel *model, const char *name);

@@ -246,6 +246,31 @@ is_text_type(Oid type)
 	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
 }
 
+/* append the condition that a row "a" is about one of the leads in the array $1 */
+void
+lq_append_about_leads(StringInfo buf, const LqPipeline *p, const LqSource *source)
+{
+	Oid			type = get_atttype(source->relid,
+								   get_attnum(source->relid, source->activity_lead));
+
+	lq_append(buf, "(a.%I", source->activity_lead);
+	if (type == p->key_type || (is_integer_type(type) && is_integer_type(p->key_type)) ||
+		(is_text_type(type) && is_text_type(p->key_type)))
+		appendStringInfoString(buf, " OPERATOR(pg_catalog.=) ANY ($1)");
+	else if (is_text_type(type))
+	{
+		appendStringInfoString(buf, " OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])");
+		if (p->key_type == UUIDOID)
+			lq_append(buf, " OR a.%I OPERATOR(pg_catalog.=) ANY "
+					  "(pg_catalog.upper($1::pg_catalog.text)::pg_catalog.text[])",
+					  source->activity_lead);
+	}
+	else
+		lq_append(buf, "::%s OPERATOR(pg_catalog.=) ANY ($1)",
+				  format_type_be_qualified(p->key_type));
+	appendStringInfoChar(buf, ')');
+}
+
 /* kept plans outlive the pipeline's context unless freed */
 static void
 load_plan_free(void *source)
@@ -263,8 +288,6 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 	TupleDesc	desc = RelationGetDescr(rel);
 	StringInfoData buf;
 	MemoryContextCallback *callback;
-	Oid			type = get_atttype(source->relid,
-								   get_attnum(source->relid, source->activity_lead));
 
 	if (source->load_plan != NULL)
 		return source->load_plan;
@@ -281,21 +304,8 @@ load_plan(LqPipeline *p, LqSource *source, Relation rel)
 		else
 			appendStringInfoString(&buf, "NULL");
 	}
-	lq_append(&buf, " FROM %s a WHERE a.%I", source->name, source->activity_lead);
-	if (type == p->key_type || (is_integer_type(type) && is_integer_type(p->key_type)) ||
-		(is_text_type(type) && is_text_type(p->key_type)))
-		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1)");
-	else if (is_text_type(type))
-	{
-		appendStringInfoString(&buf, " OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])");
-		if (p->key_type == UUIDOID)
-			lq_append(&buf, " OR a.%I OPERATOR(pg_catalog.=) ANY "
-					  "(pg_catalog.upper($1::pg_catalog.text)::pg_catalog.text[])",
-					  source->activity_lead);
-	}
-	else
-		lq_append(&buf, "::%s OPERATOR(pg_catalog.=) ANY ($1)",
-				  format_type_be_qualified(p->key_type));
+	lq_append(&buf, " FROM %s a WHERE ", source->name);
+	lq_append_about_leads(&buf, p, source);
 	source->load_plan = lq_plan_keep(buf.data, 1, &p->key_array);
 	callback = MemoryContextAlloc(p->cxt, sizeof(MemoryContextCallback));
 	callback->func = load_plan_free;

@@ -22,6 +22,7 @@ typedef struct LqReader
 extern bool lq_activity_read(LqReader *reader, TupleTableSlot *slot,
 							 LqEvent *event, Datum *lead);
 extern bool lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead);
+extern void lq_append_about_leads(StringInfo buf, const LqPipeline *p, const LqSource *source);
 extern void lq_events_load(LqCases *cases, bool explaining);
 
 #endif

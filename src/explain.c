@@ -88,7 +88,7 @@ explained_begin(FunctionCallInfo fcinfo, Explained *x)
 	lq_events_load(x->cases, true);
 	lq_run_engine_init(x->cases, &x->engine);
 	x->engine.explaining = true;
-	lq_case_replay(x->cases, x->c, &x->engine, x->at);
+	lq_case_replay(x->cases, x->c, &x->engine, x->at, x->at);
 	x->engine.at = x->at;
 	return true;
 }
@@ -401,6 +401,29 @@ put_threshold(Explained *x, const LqGate *gate, const char *requirement,
 					psprintf("%.6g", have), psprintf(">= %.6g", need), lq_reaches(have, need));
 }
 
+/* microseconds as people write them: days of 24 hours */
+static char *
+length_text(int64 microseconds)
+{
+	Interval	interval = {0};
+
+	interval.day = microseconds / USECS_PER_DAY;
+	interval.time = microseconds % USECS_PER_DAY;
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(&interval)));
+}
+
+/* how long something lasts already, and how long it must */
+static void
+put_wait(Explained *x, const LqGate *gate, const char *requirement,
+		 TimestampTz since, int64 need)
+{
+	if (need == 0)
+		return;
+	put_requirement(x, x->c->lead.model->stages[gate->stage].name, gate->name, requirement,
+					length_text(x->at - since), psprintf(">= %s", length_text(need)),
+					x->at - since >= need);
+}
+
 static void
 explain_grade(Explained *x, const LqGate *gate)
 {
@@ -549,14 +572,14 @@ static void
 explain_mark(Explained *x, const LqGate *gate)
 {
 	const LqLead *lead = &x->c->lead;
-	const char *mark = timestamptz_to_str(lead->score->mark);
+	const char *mark = timestamptz_to_str(lead->mark);
 
 	if (!x->engine.fresh)
 		return;
 	put_requirement(x, lead->model->stages[gate->stage].name, gate->name, "mark",
 					psprintf("stepped back at %s", mark),
 					gate->asks_activity ? "only what is newer counts" : "a change of the lead since",
-					gate->asks_activity || lead->attributes_at > lead->score->mark);
+					gate->asks_activity || lead->attributes_at > lead->mark);
 }
 
 static void
@@ -587,6 +610,8 @@ explain_gate(Explained *x, const LqGate *gate)
 						psprintf(INT64_FORMAT, times), ">= 1", times > 0);
 	}
 	explain_framework(x, gate);
+	put_wait(x, gate, "after", lead->stage_since, gate->after);
+	put_wait(x, gate, "idle", lq_idle_since(lead, gate), gate->idle);
 	explain_condition(x, gate);
 	explain_mark(x, gate);
 	if (!gate->automatic)
@@ -612,6 +637,18 @@ explain_ahead(Explained *x, int stage)
 						"a person moves the lead", false);
 }
 
+/* a stage beside the path: the gates that lead there from here */
+static void
+explain_beside(Explained *x, int stage, int current)
+{
+	const LqModel *model = x->c->lead.model;
+
+	for (int i = 0; i < model->ngates; i++)
+		if (model->gates[i].stage == stage &&
+			lq_gate_reachable(model, &model->gates[i], current))
+			explain_gate(x, &model->gates[i]);
+}
+
 /* what keeps the lead from every stage */
 static void
 explain_obstacles(Explained *x)
@@ -631,6 +668,30 @@ explain_obstacles(Explained *x)
 							"holds", "does not hold", false);
 }
 
+/* what keeps the lead where it is */
+static void
+explain_stay(Explained *x, int current)
+{
+	const LqLead *lead = &x->c->lead;
+	const LqModel *model = lead->model;
+	const LqGate *gate = lq_model_gate(model, current, lead->gate);
+	const char *stage = model->stages[current].name;
+
+	if (lead->held_from != NULL)
+		put_requirement(x, stage, NULL, "hold", stage,
+						lead->held_until == DT_NOEND ? "a person ends it" :
+						psprintf("until %s, then %s", timestamptz_to_str(lead->held_until),
+								 lead->held_from), true);
+	if (gate == NULL || !lead->keeping)
+		return;
+	put_threshold(x, gate, "keep_total", lq_score_total(lead->score, x->at, false),
+				  gate->keep_total);
+	if (!isnan(gate->keep_engagement))
+		put_threshold(x, gate, "keep_engagement",
+					  lq_score_points(lead->score, model->engagement, x->at, false),
+					  gate->keep_engagement);
+}
+
 PG_FUNCTION_INFO_V1(lq_explain_stage);
 
 Datum
@@ -645,10 +706,13 @@ lq_explain_stage(PG_FUNCTION_ARGS)
 	model = x.c->lead.model;
 	current = lq_model_stage(model, x.c->lead.stage);
 	explain_obstacles(&x);
+	if (current >= 0)
+		explain_stay(&x, current);
 	for (int stage = 0; stage < model->nstages && current >= 0; stage++)
-		if (LQ_ON_PATH(model->stages[stage].kind) &&
-			!(LQ_ON_PATH(model->stages[current].kind) &&
-			  model->stages[stage].position <= model->stages[current].position))
+		if (!LQ_ON_PATH(model->stages[stage].kind))
+			explain_beside(&x, stage, current);
+		else if (!LQ_ON_PATH(model->stages[current].kind) ||
+				 model->stages[stage].position > model->stages[current].position)
 			explain_ahead(&x, stage);
 	explained_done(&x);
 	return (Datum) 0;

@@ -2,35 +2,42 @@
  * framework_edit.c
  *		The trigger of the tables framework, criterion and question.
  *
- * Shipped rows belong to the extension, and an upgrade may replace them; an
- * edit must survive that.  So an UPDATE of a shipped row leaves it as it was
- * and makes a row of the user's that hides it: BEFORE turns the new row into
- * the user's, AFTER puts the shipped one back.  To the command it is an
- * ordinary UPDATE, with its count and its RETURNING.  Where the user has such
- * a row already, that one is edited and the hidden shipped row is skipped.
- *
- * An upgrade script writes shipped rows itself: it sets
- * session_replication_role to replica, so that none of this fires.
+ * It checks what a row may say, and looks after shipped rows (shipped_row.c).
  */
 #include "postgres.h"
 
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "assessment.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "compat.h"
-#include "executor/executor.h"
 #include "executor/spi.h"
 #include "framework_table.h"
-#include "storage/lmgr.h"
+#include "shipped_row.h"
 #include "sql.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
+
+#define NO_DELETE "cannot delete the shipped %s"
+#define NO_RENAME "cannot rename the shipped %s"
+#define NO_WRITE \
+	{"%s cannot be written as a shipped row", LQ_SHIPPED_DETAIL, \
+	"Leave shipped at its default, false: your row then hides a shipped one of the same key."}
+#define USE_UPDATE "To change it, use UPDATE. " LQ_SHIPPED_UNDO
+
+static const LqShippedTable tables[] = {
+	{"framework", {"framework"}, "framework \"%s\"",
+		{NO_DELETE, LQ_SHIPPED_DETAIL, USE_UPDATE},
+		{NO_RENAME, NULL, "Insert a row of the new name."},
+	NO_WRITE},
+	{"criterion", {"framework", "criterion"}, "criterion \"%2$s\" of framework \"%1$s\"",
+		{NO_DELETE, LQ_SHIPPED_DETAIL,
+		"To leave the criterion out, set enabled to false. " LQ_SHIPPED_UNDO},
+		{NO_RENAME, NULL, "Set its enabled to false, and insert a row of the new name."},
+	NO_WRITE},
+	{"question", {"criterion", "language"}, "question about \"%s\" in language \"%s\"",
+		{NO_DELETE, LQ_SHIPPED_DETAIL, USE_UPDATE},
+		{NO_RENAME, NULL, "Insert a row of the new name."},
+	NO_WRITE},
+};
 
 #define MAX_WEIGHT 1000000
 #define MIN_LANGUAGE 2
@@ -59,7 +66,7 @@ static const struct
 };
 
 /* ----------------------------------------------------------------
- * Columns
+ * Tables
  * ----------------------------------------------------------------
  */
 
@@ -69,72 +76,19 @@ is_table(Relation rel, const char *name)
 	return strcmp(RelationGetRelationName(rel), name) == 0;
 }
 
-static bool
-is_shipped(Relation rel, HeapTuple tuple)
+static const LqShippedTable *
+table_of(Relation rel)
 {
-	bool		isnull;
-	Datum		value = lq_column(rel, tuple, "shipped", &isnull);
-
-	return !isnull && DatumGetBool(value);
+	for (int i = 0; i < lengthof(tables); i++)
+		if (is_table(rel, tables[i].name))
+			return &tables[i];
+	elog(ERROR, "framework_edit() is no trigger for \"%s\"", RelationGetRelationName(rel));
 }
 
-static HeapTuple
-with_column(Relation rel, HeapTuple tuple, const char *name, Datum value)
-{
-	int			attnum = lq_column_number(rel, name);
-	bool		isnull = false;
-
-	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), 1, &attnum,
-									 &value, &isnull);
-}
-
-/* the key columns beside shipped */
-static const char *
-first_key(Relation rel)
-{
-	return is_table(rel, "question") ? "criterion" : "framework";
-}
-
-static const char *
-second_key(Relation rel)
-{
-	return is_table(rel, "question") ? "language" :
-		is_table(rel, "criterion") ? "criterion" : NULL;
-}
-
-static bool
-same_text(Relation rel, HeapTuple a, HeapTuple b, const char *column)
-{
-	char	   *left = lq_column_text(rel, a, column);
-	char	   *right = lq_column_text(rel, b, column);
-
-	return left != NULL && right != NULL && strcmp(left, right) == 0;
-}
-
-static bool
-same_key(Relation rel, HeapTuple a, HeapTuple b)
-{
-	const char *second = second_key(rel);
-
-	return same_text(rel, a, b, first_key(rel)) &&
-		(second == NULL || same_text(rel, a, b, second));
-}
-
-/* criterion "budget" of framework "BANT": for messages */
 static char *
 row_name(Relation rel, HeapTuple tuple)
 {
-	char	   *first = lq_column_text(rel, tuple, first_key(rel));
-	char	   *second = second_key(rel) == NULL ? NULL :
-		lq_column_text(rel, tuple, second_key(rel));
-
-	first = first == NULL ? "" : first;
-	second = second == NULL ? "" : second;
-	if (is_table(rel, "framework"))
-		return psprintf("framework \"%s\"", first);
-	if (is_table(rel, "criterion"))
-		return psprintf("criterion \"%s\" of framework \"%s\"", second, first);
-	return psprintf("question about \"%s\" in language \"%s\"", first, second);
+	return lq_shipped_row_name(table_of(rel), rel, tuple);
 }
 
 /* ----------------------------------------------------------------
@@ -227,8 +181,8 @@ with_canonical_name(Relation rel, HeapTuple tuple)
 		return tuple;
 	canonical = lq_criterion_fold(name, strlen(name));
 	return strcmp(name, canonical) == 0 ? tuple :
-		with_column(rel, tuple, "criterion",
-					PointerGetDatum(cstring_to_text(canonical)));
+		lq_shipped_with(rel, tuple, "criterion",
+						PointerGetDatum(cstring_to_text(canonical)));
 }
 
 /*
@@ -261,126 +215,24 @@ check_row(Relation rel, HeapTuple tuple)
 }
 
 /* ----------------------------------------------------------------
- * Shipped rows
+ * Writing
  * ----------------------------------------------------------------
  */
-
-static void
-refuse_delete(Relation rel, HeapTuple tuple)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("cannot delete the shipped %s", row_name(rel, tuple)),
-			 errdetail("Shipped rows belong to the extension; rows with shipped = false are yours."),
-			 is_table(rel, "criterion") ?
-			 errhint("To leave the criterion out, set enabled to false. To undo your edits, DELETE ... WHERE NOT shipped.") :
-			 errhint("To change it, use UPDATE. To undo your edits, DELETE ... WHERE NOT shipped.")));
-}
-
-static void
-refuse_truncate(Relation rel)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("cannot truncate \"lead_qualify.%s\"", RelationGetRelationName(rel)),
-			 errdetail("Shipped rows belong to the extension; rows with shipped = false are yours."),
-			 errhint("To undo all edits, DELETE FROM lead_qualify.%s WHERE NOT shipped.",
-					 RelationGetRelationName(rel))));
-}
-
-static void
-refuse_shipped(Relation rel, HeapTuple tuple)
-{
-	if (is_shipped(rel, tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s cannot be written as a shipped row", row_name(rel, tuple)),
-				 errdetail("Shipped rows belong to the extension; rows with shipped = false are yours."),
-				 errhint("Leave shipped at its default, false: your row then hides a shipped one of the same key.")));
-}
-
-/*
- * Seen by the command, not by the catalog: a row that came later must meet
- * the unique index, or the command would silently do nothing.
- */
-static bool
-user_row_exists(Relation rel, HeapTuple tuple)
-{
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
-										  GetActiveSnapshot(), 0, NULL);
-	HeapTuple	other;
-	bool		found = false;
-
-	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
-		found = !is_shipped(rel, other) && same_key(rel, tuple, other);
-	systable_endscan(scan);
-	return found;
-}
-
-/* the row to write instead, NULL: none */
-static HeapTuple
-edit_shipped(Relation rel, HeapTuple old, HeapTuple new)
-{
-	if (!same_key(rel, old, new))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot rename the shipped %s", row_name(rel, old)),
-				 is_table(rel, "criterion") ?
-				 errhint("Set its enabled to false, and insert a row of the new name.") :
-				 errhint("Insert a row of the new name.")));
-	if (user_row_exists(rel, old))
-		return NULL;
-	return with_column(rel, new, "shipped", BoolGetDatum(false));
-}
 
 static HeapTuple
 before_row(TriggerData *trigdata)
 {
 	Relation	rel = trigdata->tg_relation;
-	HeapTuple	old = trigdata->tg_trigtuple,
-				new;
+	bool		deleted = TRIGGER_FIRED_BY_DELETE(trigdata->tg_event);
+	HeapTuple	new = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+		trigdata->tg_newtuple : trigdata->tg_trigtuple;
 
-	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-	{
-		if (is_shipped(rel, old))
-			refuse_delete(rel, old);
-		return old;
-	}
-	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		new = with_canonical_name(rel, old);
-	else
-	{
-		new = with_canonical_name(rel, trigdata->tg_newtuple);
-		if (is_shipped(rel, old))
-			new = edit_shipped(rel, old, new);
-		if (new == NULL)
-			return NULL;
-	}
-	refuse_shipped(rel, new);
-	check_row(rel, new);
+	if (!deleted)
+		new = with_canonical_name(rel, new);
+	new = lq_shipped_before(table_of(rel), trigdata, new);
+	if (new != NULL && !deleted)
+		check_row(rel, new);
 	return new;
-}
-
-/*
- * Past triggers and rights, which are those of the user: the row was here
- * before, and only this may write it.
- */
-static void
-put_back(Relation rel, HeapTuple shipped)
-{
-	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *result = makeNode(ResultRelInfo);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
-
-	/* a DBA may have put any index on the table */
-	InitResultRelInfo(result, rel, 1, NULL, 0);
-	ExecOpenIndices(result, false);
-	ExecStoreHeapTuple(heap_copytuple(shipped), slot, true);
-	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
-	LQ_INSERT_INDEX_TUPLES(result, slot, estate);
-	ExecCloseIndices(result);
-	ExecDropSingleTupleTableSlot(slot);
-	FreeExecutorState(estate);
 }
 
 /*
@@ -396,21 +248,6 @@ check_positions(Relation rel, HeapTuple tuple, bool own)
 	lq_framework_check_positions(lq_column_text(rel, tuple, "framework"), own);
 }
 
-/* is the row a user's version of a shipped one? */
-static bool
-hides_shipped(Relation rel, HeapTuple tuple)
-{
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
-										  GetActiveSnapshot(), 0, NULL);
-	HeapTuple	other;
-	bool		found = false;
-
-	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
-		found = is_shipped(rel, other) && same_key(rel, tuple, other);
-	systable_endscan(scan);
-	return found;
-}
-
 static void
 after_row(TriggerData *trigdata)
 {
@@ -419,15 +256,15 @@ after_row(TriggerData *trigdata)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
-		if (is_shipped(rel, old) && !is_shipped(rel, trigdata->tg_newtuple))
-			put_back(rel, old);
+		lq_shipped_after(trigdata);
 		check_positions(rel, trigdata->tg_newtuple, false);
-		if (same_key(rel, old, trigdata->tg_newtuple))
+		if (lq_shipped_same_key(table_of(rel), rel, old, trigdata->tg_newtuple))
 			return;
 	}
 	/* a dump puts back versions of shipped rows one by one: two that changed places */
 	check_positions(rel, old, TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
-					is_table(rel, "criterion") && hides_shipped(rel, old));
+					is_table(rel, "criterion") &&
+					lq_shipped_hides(table_of(rel), rel, old));
 }
 
 PG_FUNCTION_INFO_V1(lq_framework_edit);
@@ -436,16 +273,8 @@ PG_FUNCTION_INFO_V1(lq_framework_edit);
 Datum
 lq_framework_edit(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = lq_shipped_trigger(fcinfo, "framework_edit");
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("framework_edit() must be called as a trigger")));
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-		refuse_truncate(trigdata->tg_relation);
-	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		elog(ERROR, "framework_edit() must be fired for each row");
 	if (TRIGGER_FIRED_BEFORE(trigdata->tg_event))
 		return PointerGetDatum(before_row(trigdata));
 	after_row(trigdata);

@@ -81,7 +81,7 @@ lq_times(const LqEngine *engine, const char *rule, int64 within)
 
 		if (time->memory == memory && !time->pending &&
 			engine->at - time->at <= within &&
-			(!engine->fresh || time->at > score->mark))
+			(!engine->fresh || time->at > engine->lead->mark))
 			count++;
 	}
 	return count;
@@ -98,7 +98,7 @@ lq_last_match(const LqEngine *engine, const char *rule)
 	if (memory < 0)
 		return DT_NOBEGIN;
 	last = score->memories[memory].last_at;
-	if (engine->fresh && last <= score->mark)
+	if (engine->fresh && last <= engine->lead->mark)
 		return DT_NOBEGIN;
 	return last;
 }
@@ -126,6 +126,14 @@ lq_exclusion_holding(LqEngine *engine)
  * Gates
  * ----------------------------------------------------------------
  */
+
+/* without an activity since then; a step back begins it anew for what was left behind */
+TimestampTz
+lq_idle_since(const LqLead *lead, const LqGate *gate)
+{
+	return lq_stage_left_behind(lead, gate->stage) ? Max(lead->active_at, lead->mark) :
+		lead->active_at;
+}
 
 /* does every requirement of a gate hold now? engine->fresh says by which facts */
 bool
@@ -158,14 +166,17 @@ lq_gate_holds(LqEngine *engine, const LqGate *gate)
 		!lq_framework_qualified(gate->framework, lq_lead_answers(engine)))
 		return false;
 	/* facts about the lead alone are old news after a step back */
-	if (fresh && !gate->asks_activity && lead->attributes_at <= score->mark)
+	if (fresh && !gate->asks_activity && lead->attributes_at <= lead->mark)
+		return false;
+	if (at - lead->stage_since < gate->after || at - lq_idle_since(lead, gate) < gate->idle)
 		return false;
 	return gate->condition == NULL || engine->holds(engine, gate->condition);
 }
 
 /*
  * May this gate move the lead from where it is?  That is a question of the
- * path only, not of the gate's requirements.
+ * stages only, not of the gate's requirements: onwards on the path, and from
+ * or to a stage beside it if the gate names where the lead is.
  */
 bool
 lq_gate_reachable(const LqModel *model, const LqGate *gate, int current)
@@ -173,12 +184,12 @@ lq_gate_reachable(const LqModel *model, const LqGate *gate, int current)
 	const LqStage *from = &model->stages[current];
 	const LqStage *to = &model->stages[gate->stage];
 
-	if (!LQ_ON_PATH(to->kind))
-		return false;
-	if (LQ_ON_PATH(from->kind) && to->position <= from->position)
+	bool		on_path = LQ_ON_PATH(from->kind) && LQ_ON_PATH(to->kind);
+
+	if (to == from || (on_path && to->position < from->position))
 		return false;
 	if (gate->nfrom < 0)
-		return LQ_ON_PATH(from->kind);
+		return on_path;
 	for (int i = 0; i < gate->nfrom; i++)
 		if (gate->from[i] == current)
 			return true;
@@ -191,9 +202,40 @@ lq_stage_left_behind(const LqLead *lead, int stage)
 {
 	int			marked;
 
-	if (lead->mark_stage == NULL)
+	if (lead->mark_stage == NULL || !LQ_ON_PATH(lead->model->stages[stage].kind))
 		return false;
 	marked = lq_model_stage(lead->model, lead->mark_stage);
 	return marked >= 0 &&
 		lead->model->stages[stage].position <= lead->model->stages[marked].position;
+}
+
+/* the gate of a stage by name, NULL if there is none */
+const LqGate *
+lq_model_gate(const LqModel *model, int stage, const char *name)
+{
+	for (int i = 0; name != NULL && i < model->ngates; i++)
+		if (model->gates[i].stage == stage && strcmp(model->gates[i].name, name) == 0)
+			return &model->gates[i];
+	return NULL;
+}
+
+/* does who came by this gate fall back when the score falls? */
+bool
+lq_gate_keeps(const LqGate *gate)
+{
+	return !isnan(gate->keep_total) || !isnan(gate->keep_engagement);
+}
+
+/* are the scores at a time, if nothing happens before, at or above what the gate keeps? */
+bool
+lq_gate_kept(const LqLead *lead, const LqGate *gate, TimestampTz at)
+{
+	const LqScore *score = lead->score;
+
+	if (!isnan(gate->keep_total) &&
+		!lq_reaches(lq_score_total(score, at, false), gate->keep_total))
+		return false;
+	return isnan(gate->keep_engagement) ||
+		lq_reaches(lq_score_points(score, lead->model->engagement, at, false),
+				   gate->keep_engagement);
 }

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "notify.h"
 #include "sql.h"
 #include "state.h"
 #include "utils/builtins.h"
@@ -29,6 +30,8 @@ typedef struct StoredRow
 	TimestampTz left_at;		/* DT_NOEND: still there */
 	char	   *cause;
 	char	   *gate;
+	bool		by_hand;
+	char	   *origin;
 	double		total;
 	double		engagement;
 	double		fit;
@@ -39,8 +42,7 @@ typedef struct StoredRow
 
 /* rows that a person or another system made, not the engine */
 #define FIXED_CONDITION \
-	"h.superseded_at IS NULL AND h.gate IS NULL AND " \
-	"h.cause = ANY ('{attached,manual}'::pg_catalog.text[])"
+	"h.superseded_at IS NULL AND (h.cause = 'attached' OR h.moved_by IS NOT NULL)"
 
 static void
 run_plan(SPIPlanPtr *plan, Datum *values, const char *nulls, bool read_only)
@@ -76,7 +78,7 @@ lq_history_read_fixed(LqCases *cases)
 	SPI_connect();
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("SELECT h.lead, h.id, h.cause, h.stage, "
-									   "COALESCE(h.entered_at, h.recorded_at) FROM %s h "
+									   "COALESCE(h.entered_at, h.recorded_at), h.gate, h.held_until FROM %s h "
 									   "WHERE h.lead OPERATOR(pg_catalog.=) ANY ($1) AND ((" FIXED_CONDITION
 									   ") OR (h.cause = 'created' AND h.superseded_at IS NULL)) "
 									   "ORDER BY h.lead, h.id",
@@ -105,6 +107,8 @@ lq_history_read_fixed(LqCases *cases)
 		fixed->cause = cause;
 		fixed->stage = lq_field_text(i, 4, cxt);
 		fixed->at = lq_field_time(i, 5, DT_NOBEGIN);
+		fixed->gate = lq_field_text(i, 6, cxt);
+		fixed->held_until = lq_field_time(i, 7, DT_NOEND);
 		c->fixed = lappend(c->fixed, fixed);
 		MemoryContextSwitchTo(old);
 	}
@@ -125,7 +129,8 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("SELECT h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
 									   "h.entered_at, h.left_at, h.cause, h.gate, "
-									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8, h.assessment FROM %s h "
+									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8, h.assessment, "
+									   "(h.moved_by IS NOT NULL)::pg_catalog.int4::pg_catalog.int8, h.origin FROM %s h "
 									   "WHERE h.lead = $1 AND h.superseded_at IS NULL "
 									   "ORDER BY h.entered_at NULLS FIRST, h.id",
 									   lq_side_name(p, "stage_history")),
@@ -148,6 +153,8 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 		rows[i].fit = lq_field_float(i, 11);
 		rows[i].version = (int) lq_field_bigint(i, 12);
 		rows[i].assessment = lq_field_assessment(i, 13, cxt);
+		rows[i].by_hand = lq_field_bigint(i, 14) != 0;
+		rows[i].origin = lq_field_text(i, 15, cxt);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
@@ -164,13 +171,6 @@ is_attached(const LqMove *move)
 	return strcmp(move->cause, "attached") == 0;
 }
 
-/* made by a person: the move itself, not what gates made of it */
-static bool
-is_manual(const LqMove *move)
-{
-	return strcmp(move->cause, "manual") == 0 && move->gate == NULL;
-}
-
 /*
  * A lead that is scored for the first time brings its past along: what came
  * before its newest event is backfill, unless a bulk load says otherwise.
@@ -185,16 +185,18 @@ origin_of(const LqCases *cases, const LqCase *c, const LqMove *move)
 }
 
 static void
-history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_at)
+history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_at,
+			   const char *origin)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_INSERT);
-	Oid			types[18] = {p->key_type, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
+	const LqEvent *by_hand = is_attached(move) ? NULL : move->by_hand;
+	Oid			types[20] = {p->key_type, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
 		TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-	FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID, InvalidOid};
-	Datum		values[18];
-	char		nulls[19];
-	bool		manual = is_manual(move);
+	FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID, InvalidOid,
+		TIMESTAMPTZOID, BOOLOID};
+	Datum		values[20];
+	char		nulls[21];
 
 #define SET_TEXT(i, value) \
 	do { \
@@ -214,26 +216,30 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 	nulls[5] = left_at == DT_NOEND ? 'n' : ' ';
 	SET_TEXT(6, move->cause);
 	SET_TEXT(7, move->gate);
-	SET_TEXT(8, manual ? cases->reason : NULL);
-	SET_TEXT(9, NULL);
-	SET_TEXT(10, origin_of(cases, c, move));
+	SET_TEXT(8, by_hand == NULL ? NULL : by_hand->reason);
+	SET_TEXT(9, by_hand == NULL ? NULL : by_hand->note);
+	SET_TEXT(10, origin);
 	values[11] = Float8GetDatum(move->total);
 	values[12] = Float8GetDatum(move->engagement);
 	values[13] = Float8GetDatum(move->fit);
 	values[14] = Int32GetDatum(move->version);
-	SET_TEXT(15, manual ? cases->actor : NULL);
+	SET_TEXT(15, by_hand == NULL ? NULL : by_hand->actor);
 	values[16] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	values[17] = PointerGetDatum(move->assessment);
+	nulls[18] = by_hand == NULL || by_hand->held_until == DT_NOEND ? 'n' : ' ';
+	values[18] = TimestampTzGetDatum(by_hand == NULL ? 0 : by_hand->held_until);
+	values[19] = BoolGetDatum(by_hand != NULL && by_hand->forced);
 #undef SET_TEXT
 
 	types[17] = lq_type_oid("assessment");
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("INSERT INTO %s (lead, cycle, stage, from_stage, entered_at, left_at, "
 									   "cause, gate, reason, note, origin, total, engagement, fit, version, "
-									   "moved_by, recorded_at, assessment, txid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-									   "$10, $11, $12, $13, $14, $15, $16, $17, $18, pg_catalog.pg_current_xact_id())",
+									   "moved_by, recorded_at, assessment, held_until, forced, txid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+									   "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
+									   "pg_catalog.pg_current_xact_id())",
 									   lq_side_name(p, "stage_history")),
-							 18, types);
+							 20, types);
 	run_plan(plan, values, nulls, false);
 }
 
@@ -247,9 +253,9 @@ history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
 	const char *from_stage = move->from_stage;
-	Oid			types[4] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment")};
-	Datum		values[4];
-	char		nulls[5] = "    ";
+	Oid			types[5] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment"), INT4OID};
+	Datum		values[5];
+	char		nulls[6] = "     ";
 
 	values[0] = Int64GetDatum(id);
 	values[3] = PointerGetDatum(move->assessment);
@@ -257,9 +263,11 @@ history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
 	nulls[1] = left_at == DT_NOEND ? 'n' : ' ';
 	values[2] = from_stage == NULL ? (Datum) 0 : CStringGetTextDatum(from_stage);
 	nulls[2] = from_stage == NULL ? 'n' : ' ';
+	values[4] = Int32GetDatum(move->cycle);
 	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4 WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 4, types);
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4, cycle = $5 "
+									   "WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 5, types);
 	run_plan(plan, values, nulls, false);
 }
 
@@ -302,21 +310,11 @@ history_close(LqCases *cases, LqCase *c, TimestampTz at)
  * ----------------------------------------------------------------
  */
 
-/* add moves that follow what is stored */
-void
-lq_history_append(LqCases *cases, LqCase *c)
+/* of the row that a person's move is stored in, 0: none */
+static int64
+history_id(const LqMove *move)
 {
-	ListCell   *lc;
-
-	foreach(lc, c->moves)
-	{
-		LqMove	   *move = lfirst(lc);
-		LqMove	   *next = lnext(c->moves, lc) ? lfirst(lnext(c->moves, lc)) : NULL;
-
-		if (lc == list_head(c->moves))
-			history_close(cases, c, move->at);
-		history_insert(cases, c, move, next == NULL ? DT_NOEND : next->at);
-	}
+	return move->by_hand == NULL ? 0 : move->by_hand->history_id;
 }
 
 /* the stored row that says what the move says, NULL if there is none */
@@ -329,7 +327,7 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 
 		if (row->taken)
 			continue;
-		if (move->history_id != 0 ? row->id == move->history_id :
+		if (history_id(move) != 0 ? row->id == history_id(move) :
 			(row->entered_at == move->at && row->cycle == move->cycle &&
 			 lq_text_equal(row->stage, move->stage) &&
 			 lq_text_equal(row->from_stage, move->from_stage) &&
@@ -343,8 +341,7 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 static bool
 is_fixed(const StoredRow *row)
 {
-	return row->gate == NULL &&
-		(strcmp(row->cause, "manual") == 0 || strcmp(row->cause, "attached") == 0);
+	return row->by_hand || strcmp(row->cause, "attached") == 0;
 }
 
 static bool
@@ -368,7 +365,7 @@ same_answers(const StoredRow *row, const LqMove *move)
 static bool
 same_scores(const StoredRow *row, const LqMove *move)
 {
-	if (move->history_id != 0 || is_attached(move))
+	if (history_id(move) != 0 || is_attached(move))
 		return true;
 	return row->version == move->version &&
 		number_equal(row->total, move->total) &&
@@ -377,11 +374,13 @@ same_scores(const StoredRow *row, const LqMove *move)
 }
 
 static const char *
-stay_text(const char *from_stage, const char *stage, const LqAssessment *assessment)
+stay_text(const char *from_stage, const char *stage, int cycle, const LqAssessment *assessment)
 {
 	char	   *text = psprintf("end of %s after %s", stage,
 								from_stage == NULL ? "nothing" : from_stage);
 
+	if (cycle > 1)
+		text = psprintf("%s in cycle %d", text, cycle);
 	if (assessment == NULL || lq_assessment_count(assessment) == 0)
 		return text;
 	return psprintf("%s with answers {%s}", text, lq_assessment_text(assessment));
@@ -394,87 +393,138 @@ scores_text(const char *stage, double total, const LqAssessment *assessment, int
 					assessment == NULL ? "" : lq_assessment_text(assessment), version);
 }
 
-/*
- * Make the stored path that of c->moves.  With differences, writes nothing
- * and returns them instead: a List of LqHistoryDifference.
- */
-static List *
-history_compare(LqCases *cases, LqCase *c, bool write)
+/* the origin of a stored row of the same entry, NULL if there is none */
+static const char *
+origin_before(const StoredRow *rows, int count, const LqMove *move)
 {
-	int			count;
-	StoredRow  *rows = stored_rows(cases, c, &count);
-	List	   *differences = NIL;
+	for (int i = 0; i < count; i++)
+		if (rows[i].entered_at == move->at && rows[i].cycle == move->cycle &&
+			lq_text_equal(rows[i].stage, move->stage))
+			return rows[i].origin;
+	return NULL;
+}
+
+/* an entry that is written anew stays what it was, and is no news */
+static void
+history_add(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_at,
+			const StoredRow *rows, int count)
+{
+	const char *before = origin_before(rows, count, move);
+	const char *origin = before != NULL ? before : origin_of(cases, c, move);
+
+	history_insert(cases, c, move, left_at, origin);
+	if (before == NULL)
+		lq_notify_move(cases->pipeline, c->key, move, origin);
+}
+
+/* does a row that stands lack its neighbours, its cycle, or what is now known to have been answered? */
+static bool
+needs_link(const StoredRow *row, const LqMove *move, TimestampTz left_at)
+{
+	return row->left_at != left_at || row->cycle != move->cycle ||
+		!lq_text_equal(row->from_stage, move->from_stage) || !same_answers(row, move);
+}
+
+/* end of the stay that a move begins */
+static TimestampTz
+end_of_stay(const LqCase *c, const ListCell *lc)
+{
+	const ListCell *next = lnext(c->moves, lc);
+
+	return next == NULL ? DT_NOEND : ((LqMove *) lfirst(next))->at;
+}
+
+/* make the stored path that of c->moves */
+static void
+history_write(LqCases *cases, LqCase *c, StoredRow *rows, int count)
+{
 	TimestampTz added_at = DT_NOBEGIN;	/* of the newest row that was added */
 	ListCell   *lc;
 
 	foreach(lc, c->moves)
 	{
 		LqMove	   *move = lfirst(lc);
-		LqMove	   *next = lnext(c->moves, lc) ? lfirst(lnext(c->moves, lc)) : NULL;
-		TimestampTz left_at = next == NULL ? DT_NOEND : next->at;
+		TimestampTz left_at = end_of_stay(c, lc);
+		StoredRow  *row = stored_match(rows, count, move);
+
+		/* rows of one instant are in the order of their ids */
+		if (row == NULL || !same_scores(row, move) ||
+			(move->at == added_at && !is_fixed(row)))
+		{
+			added_at = move->at;
+			history_add(cases, c, move, left_at, rows, count);
+			continue;			/* row is superseded below */
+		}
+		row->taken = true;
+		if (needs_link(row, move, left_at))
+			history_link(cases, row->id, move, left_at);
+	}
+	for (int i = 0; i < count; i++)
+		if (!rows[i].taken && !is_fixed(&rows[i]))
+			history_supersede(cases, rows[i].id);
+}
+
+/* what history_write() would change: a List of LqHistoryDifference */
+static List *
+history_compare(LqCase *c, StoredRow *rows, int count)
+{
+	List	   *differences = NIL;
+	ListCell   *lc;
+
+#define DIFFER(...) \
+	differences = lappend(differences, lq_history_difference(__VA_ARGS__))
+
+	foreach(lc, c->moves)
+	{
+		LqMove	   *move = lfirst(lc);
+		TimestampTz left_at = end_of_stay(c, lc);
 		StoredRow  *row = stored_match(rows, count, move);
 
 		if (row == NULL)
 		{
-			added_at = move->at;
-			if (write)
-				history_insert(cases, c, move, left_at);
-			else
-				differences = lappend(differences, lq_history_difference(NULL, DT_NOBEGIN,
-																		 move->stage, move->at));
+			DIFFER(NULL, DT_NOBEGIN, move->stage, move->at);
 			continue;
-		}
-		/* rows of one instant are in the order of their ids */
-		if (!same_scores(row, move) ||
-			(write && move->at == added_at && !is_fixed(row)))
-		{
-			if (write)
-			{
-				added_at = move->at;
-				history_insert(cases, c, move, left_at);
-				continue;		/* row is superseded below */
-			}
-			differences = lappend(differences,
-								  lq_history_difference(scores_text(row->stage, row->total,
-																	row->assessment, row->version),
-														row->entered_at,
-														scores_text(move->stage, move->total,
-																	move->assessment, move->version),
-														move->at));
 		}
 		row->taken = true;
-		if (row->left_at != left_at || !lq_text_equal(row->from_stage, move->from_stage) ||
-			!same_answers(row, move))
-		{
-			if (write)
-				history_link(cases, row->id, move, left_at);
-			else
-				differences = lappend(differences,
-									  lq_history_difference(stay_text(row->from_stage, row->stage,
-																	  row->assessment),
-															row->left_at,
-															stay_text(move->from_stage, move->stage,
-																	  move->assessment),
-															left_at));
-		}
+		if (!same_scores(row, move))
+			DIFFER(scores_text(row->stage, row->total, row->assessment, row->version),
+				   row->entered_at,
+				   scores_text(move->stage, move->total, move->assessment, move->version),
+				   move->at);
+		if (needs_link(row, move, left_at))
+			DIFFER(stay_text(row->from_stage, row->stage, row->cycle, row->assessment), row->left_at,
+				   stay_text(move->from_stage, move->stage, move->cycle, move->assessment), left_at);
 	}
 	for (int i = 0; i < count; i++)
-	{
-		if (rows[i].taken || is_fixed(&rows[i]))
-			continue;
-		if (write)
-			history_supersede(cases, rows[i].id);
-		else
-			differences = lappend(differences, lq_history_difference(rows[i].stage, rows[i].entered_at,
-																	 NULL, DT_NOBEGIN));
-	}
+		if (!rows[i].taken && !is_fixed(&rows[i]))
+			DIFFER(rows[i].stage, rows[i].entered_at, NULL, DT_NOBEGIN);
+#undef DIFFER
 	return differences;
+}
+
+/* add moves that follow what is stored */
+void
+lq_history_append(LqCases *cases, LqCase *c)
+{
+	ListCell   *lc;
+
+	foreach(lc, c->moves)
+	{
+		LqMove	   *move = lfirst(lc);
+
+		if (lc == list_head(c->moves))
+			history_close(cases, c, move->at);
+		history_add(cases, c, move, end_of_stay(c, lc), NULL, 0);
+	}
 }
 
 void
 lq_history_replace(LqCases *cases, LqCase *c)
 {
-	(void) history_compare(cases, c, true);
+	int			count;
+	StoredRow  *rows = stored_rows(cases, c, &count);
+
+	history_write(cases, c, rows, count);
 }
 
 List *
@@ -485,8 +535,10 @@ lq_history_differences(LqCases *cases, LqCase *c)
 	SPI_connect();
 	{
 		MemoryContext spi = MemoryContextSwitchTo(cases->cxt);
+		int			count;
+		StoredRow  *rows = stored_rows(cases, c, &count);
 
-		differences = history_compare(cases, c, false);
+		differences = history_compare(c, rows, count);
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "live.h"
+#include "move.h"
 #include "run.h"
 #include "side_columns.h"
 #include "utils/builtins.h"
@@ -126,7 +127,7 @@ lq_follows_lead(void)
 	return following;
 }
 
-static void
+static uint64
 follow(LqPipeline *p, const char *query, int nargs, Datum *values)
 {
 	Oid			types[2] = {p->key_type, p->key_type};
@@ -145,6 +146,7 @@ follow(LqPipeline *p, const char *query, int nargs, Datum *values)
 	PG_END_TRY();
 	if (code < 0)
 		elog(ERROR, "could not run \"%s\": %s", query, SPI_result_code_string(code));
+	return SPI_processed;
 }
 
 /* side tables follow a lead whose key was changed */
@@ -161,24 +163,6 @@ key_changed(LqLive *live, Datum old, Datum new)
 	SPI_finish();
 }
 
-/*
- * When a change by hand happened: now, but after what is already there.
- */
-static TimestampTz
-time_of_change(const LqCase *c, LqEventKind kind)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	LqPosition	pos = {0};
-
-	if (!c->scored)
-		return now;
-	pos.at = Max(now, c->lead.score->as_of);
-	pos.kind = kind;
-	if (lq_position_cmp(&pos, &c->lead.score->last) <= 0)
-		pos.at = c->lead.score->last.at + 1;
-	return pos.at;
-}
-
 /* store the new image and make it an event */
 static TimestampTz
 attributes_changed(LqCases *cases, LqCase *c, const LqImage *before, LqImage *after)
@@ -187,7 +171,7 @@ attributes_changed(LqCases *cases, LqCase *c, const LqImage *before, LqImage *af
 
 	/* an activity of this very statement may have been judged by the new row */
 	c->replay = c->replay || !c->scored || c->written_here;
-	event.pos.at = time_of_change(c, LQ_EVENT_ATTRIBUTE);
+	event.pos.at = lq_time_of_change(c, LQ_EVENT_ATTRIBUTE);
 	event.pos.kind = LQ_EVENT_ATTRIBUTE;
 	event.attributes = lq_image_tuple(RelationGetDescr(cases->leads), after);
 	if (!lq_image_exists(cases, c))
@@ -222,10 +206,12 @@ stage_changed(LqLive *live, LqCase *c, const char *before, const char *after,
 				c->initial = lq_first_stage(p);
 		}
 	}
-	event.pos.at = Max(time_of_change(c, LQ_EVENT_MANUAL), not_before);
+	event.pos.at = Max(lq_time_of_change(c, LQ_EVENT_MANUAL), not_before);
 	event.pos.kind = LQ_EVENT_MANUAL;
 	event.stage = stage;
 	event.cause = "manual";
+	event.held_until = DT_NOEND;
+	lq_live_by_hand(&event, live->caller);
 	lq_case_add_event(c, &event);
 }
 
@@ -244,12 +230,18 @@ lead_compare(LqLive *live, LqCases *cases, const LqImage *was, LqImage *is,
 	lq_live_cases_init(live, cases);
 	lq_cases_lock(cases);
 	lq_cases_read(cases);
+	if (!c->exists)
+		return;					/* erased, or gone meanwhile */
 	if (changed)
 		at = attributes_changed(cases, c, was, is);
 	if (moved)
 		stage_changed(live, c, before, after, at);
-	if (c->nevents > 0 || c->replay)
-		lq_live_run(live, cases);
+	if (c->nevents == 0 && !c->replay)
+		return;
+	lq_live_run(live, cases);
+	/* in shadow mode the column says where a lead is, and not the state */
+	if (!live->pipeline->shadow)
+		lq_move_check(cases, c);
 }
 
 static LqImage *
@@ -343,26 +335,43 @@ lead_moved(LqLive *live, TriggerData *trigdata, Datum key)
 	return moved;
 }
 
+/*
+ * Forget a person: state, attributes, answers, reasons and notes go; the
+ * history stays under a random key, so that what reports have counted they
+ * count again.  A lead that is excluded they leave out because its state says
+ * so: its history goes, too.  Returns how many rows there were.
+ */
+uint64
+lq_lead_forget(LqPipeline *p, Datum key)
+{
+	uint64		rows;
+
+	SPI_connect();
+	rows = follow(p, lq_format("DELETE FROM %s h WHERE h.lead = $1 AND EXISTS "
+							   "(SELECT FROM %s q WHERE q.lead = $1 AND q.excluded IS NOT NULL)",
+							   lq_side_name(p, "stage_history"),
+							   lq_side_name(p, "qualification")), 1, &key);
+	for (int i = 0; i < lengthof(personal); i++)
+		rows += follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
+									lq_side_name(p, personal[i])), 1, &key);
+	/* one random key for all rows of the lead: materialized, or each has its own */
+	rows += follow(p, lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
+								"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
+								"FROM k WHERE h.lead = $1",
+								random_key_sql(p->key_type),
+								lq_side_name(p, "stage_history")), 1, &key);
+	SPI_finish();
+	return rows;
+}
+
 static void
 lead_deleted(LqLive *live, TriggerData *trigdata)
 {
-	LqPipeline *p = live->pipeline;
 	Datum		key;
 
-	if (!row_key(live, trigdata->tg_relation, trigdata->tg_trigslot, &key) ||
-		lead_moved(live, trigdata, key))
-		return;
-	SPI_connect();
-	for (int i = 0; i < lengthof(personal); i++)
-		follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
-							lq_side_name(p, personal[i])), 1, &key);
-	/* one random key for all rows of the lead: materialized, or each has its own */
-	follow(p, lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
-						"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-						"FROM k WHERE h.lead = $1",
-						random_key_sql(p->key_type),
-						lq_side_name(p, "stage_history")), 1, &key);
-	SPI_finish();
+	if (row_key(live, trigdata->tg_relation, trigdata->tg_trigslot, &key) &&
+		!lead_moved(live, trigdata, key))
+		(void) lq_lead_forget(live->pipeline, key);
 }
 
 static void
@@ -371,6 +380,8 @@ leads_truncated(LqLive *live)
 	LqPipeline *p = live->pipeline;
 
 	SPI_connect();
+	lq_run("DELETE FROM %s h USING %s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL",
+		   lq_side_name(p, "stage_history"), lq_side_name(p, "qualification"));
 	/* not TRUNCATE: the same command may have truncated these too */
 	for (int i = 0; i < lengthof(personal); i++)
 		follow(p, lq_format("DELETE FROM %s", lq_side_name(p, personal[i])), 0, NULL);

@@ -210,10 +210,16 @@ lq_live_cases_init(LqLive *live, LqCases *cases)
 
 	if (origin != NULL)
 		cases->origin = origin;
-	cases->reason = setting(lq_reason);
-	cases->actor = setting(lq_actor);
-	if (cases->actor == NULL)
-		cases->actor = GetUserNameFromId(live->caller, false);
+}
+
+/* who does something by hand in this transaction, and why */
+void
+lq_live_by_hand(LqEvent *event, Oid caller)
+{
+	event->reason = setting(lq_reason);
+	event->actor = setting(lq_actor);
+	if (event->actor == NULL)
+		event->actor = GetUserNameFromId(caller, false);
 }
 
 /*
@@ -239,7 +245,8 @@ lq_live_run(LqLive *live, LqCases *cases)
 {
 	TimestampTz now = newest_change(cases);
 
-	lq_cases_run(cases, now);
+	/* the clock goes as far as events do: advance() takes it further */
+	lq_cases_run(cases, now, DT_NOBEGIN);
 	lq_cases_keep_images(cases, now);
 	lq_cases_write(cases);
 }
@@ -335,6 +342,38 @@ chunk_end(LqLive *live, const LqArrivals *a, int start)
 	return end;
 }
 
+static LqBusy *busy = NULL;
+
+LqBusy *
+lq_live_busy(LqBusy *leads)
+{
+	LqBusy	   *before = busy;
+
+	busy = leads;
+	return before;
+}
+
+static bool
+is_busy(LqPipeline *p, Datum lead)
+{
+	for (LqBusy *b = busy; b != NULL; b = b->next)
+		if (strcmp(b->pipeline, p->name) == 0 && lq_key_cmp(p, b->lead, lead) == 0)
+			return true;
+	return false;
+}
+
+/* somebody else takes in what arrived for leads that are busy */
+static void
+leave_out_busy(LqPipeline *p, LqArrivals *a)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < a->count; i++)
+		if (!is_busy(p, a->rows[i].lead))
+			a->rows[kept++] = a->rows[i];
+	a->count = kept;
+}
+
 /*
  * Score what arrived, some leads at a time, so that what a statement of
  * millions of rows needs beside its rows stays small.
@@ -346,6 +385,8 @@ lq_live_arrivals(LqLive *live, LqArrivals *a)
 	MemoryContext old;
 	int			start = 0;
 
+	if (busy != NULL)
+		leave_out_busy(live->pipeline, a);
 	if (a->count > 1)
 		qsort_arg(a->rows, a->count, sizeof(LqArrival), arrival_cmp, live->pipeline);
 	chunk = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify chunk of leads",

@@ -36,9 +36,23 @@ typedef struct LqArrivals
 	LqArrival  *rows;
 } LqArrivals;
 
+/*
+ * A lead that somebody is about to replay: what happens to its activities
+ * meanwhile needs no replay of its own.
+ */
+typedef struct LqBusy
+{
+	const char *pipeline;
+	Datum		lead;
+	struct LqBusy *next;
+} LqBusy;
+
+/* from now on these; returns those before, to be put back, also after an error */
+extern LqBusy *lq_live_busy(LqBusy *leads);
 extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function);
 extern void lq_live_end(LqLive *live);
 extern void lq_live_cases_init(LqLive *live, LqCases *cases);
+extern void lq_live_by_hand(LqEvent *event, Oid caller);
 extern void lq_live_run(LqLive *live, LqCases *cases);
 extern void lq_transition_rows(TriggerData *trigdata, Tuplestorestate *store,
 							   void (*row) (void *arg, TupleTableSlot *slot),
@@ -49,6 +63,9 @@ extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
 /* lead_trigger.c: is what happens to the answers our own doing? */
 extern bool lq_follows_lead(void);
+
+/* ... and what goes and what stays when a lead is no more */
+extern uint64 lq_lead_forget(LqPipeline *p, Datum key);
 
 /* newcomers.c */
 extern void lq_newcomers_leads(LqCases *cases);

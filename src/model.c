@@ -200,6 +200,7 @@ static void
 read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
 {
 	char	   *mode = lq_column_text(rel, tuple, "mode");
+	bool		isnull;
 
 	p->leads_schema = lq_column_text(rel, tuple, "leads_schema");
 	p->leads_table = lq_column_text(rel, tuple, "leads_table");
@@ -211,6 +212,9 @@ read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
 	p->time_zone = lq_column_text(rel, tuple, "time_zone");
 	p->framework = lq_column_text(rel, tuple, "framework");
 	p->shadow = strcmp(mode, "shadow") == 0;
+	if (!lq_interval_length(DatumGetIntervalP(lq_column(rel, tuple, "notify_within", &isnull)),
+							&p->notify_within))
+		p->notify_within = PG_INT64_MAX;	/* longer than any time there is */
 }
 
 static void
@@ -607,6 +611,16 @@ version_model(LqPipeline *pipeline, LqVersion *version)
 	return version->model;
 }
 
+/* the version in force at a time, -1: none */
+static int
+version_at(const LqPipeline *pipeline, TimestampTz at)
+{
+	for (int i = pipeline->nversions - 1; i >= 0; i--)
+		if (pipeline->versions[i].effective_from <= at)
+			return i;
+	return -1;
+}
+
 /*
  * The version in force at a time: the newest one that was effective by then.
  * NULL when no version is (then nothing is scored).
@@ -614,10 +628,9 @@ version_model(LqPipeline *pipeline, LqVersion *version)
 const LqModel *
 lq_model_at(LqPipeline *pipeline, TimestampTz at)
 {
-	for (int i = pipeline->nversions - 1; i >= 0; i--)
-		if (pipeline->versions[i].effective_from <= at)
-			return version_model(pipeline, &pipeline->versions[i]);
-	return NULL;
+	int			i = version_at(pipeline, at);
+
+	return i < 0 ? NULL : version_model(pipeline, &pipeline->versions[i]);
 }
 
 /* the version of that number, NULL if there is none */
@@ -628,6 +641,30 @@ lq_model_numbered(LqPipeline *pipeline, int number)
 		if (pipeline->versions[i].number == number)
 			return version_model(pipeline, &pipeline->versions[i]);
 	return NULL;
+}
+
+/*
+ * When, later than that, a version comes into force whose gates ask other
+ * things of the clock than those before; DT_NOEND: never.
+ */
+TimestampTz
+lq_clock_change(LqPipeline *pipeline, TimestampTz after)
+{
+	TimestampTz change = DT_NOEND;
+
+	for (int i = 0; i < pipeline->nversions; i++)
+	{
+		TimestampTz from = pipeline->versions[i].effective_from;
+		int			before;
+
+		if (from <= after || from >= change || version_at(pipeline, from) != i)
+			continue;
+		before = version_at(pipeline, from - 1);
+		if (before >= 0 &&
+			strcmp(pipeline->versions[before].clock, pipeline->versions[i].clock) != 0)
+			change = from;
+	}
+	return change;
 }
 
 /* did versions published after that one begin to ask for more than it did? */

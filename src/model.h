@@ -57,6 +57,7 @@ typedef struct LqVersion
 	Datum		config;			/* jsonb, in the pipeline's context */
 	LqModel    *model;			/* compiled */
 	int			asked;			/* grows with what is watched up to this version */
+	char	   *clock;			/* what its gates ask of the clock, as text */
 } LqVersion;
 
 typedef struct LqPipeline
@@ -82,6 +83,7 @@ typedef struct LqPipeline
 	char	   *time_zone;
 	char	   *framework;		/* whose criteria <leads>_scored shows */
 	bool		shadow;
+	int64		notify_within;	/* microseconds: how old a move may be that listeners hear of */
 	int			nsources;
 	LqSource   *sources;
 	LqSource	answers;		/* <leads>_answers, read like a source; number LQ_ANSWERS */
@@ -105,6 +107,7 @@ extern void lq_pipeline_check(LqPipeline *pipeline);
 extern LqPipeline *lq_pipeline_for_owner(const char *name, const char *verb);
 extern const LqModel *lq_model_at(LqPipeline *pipeline, TimestampTz at);
 extern const LqModel *lq_model_numbered(LqPipeline *pipeline, int number);
+extern TimestampTz lq_clock_change(LqPipeline *pipeline, TimestampTz after);
 extern bool lq_asks_for_more(LqPipeline *pipeline, int number);
 extern LqSource *lq_source_get(LqPipeline *pipeline, int32 number);
 extern int	lq_key_cmp(LqPipeline *pipeline, Datum a, Datum b);

@@ -471,16 +471,25 @@ compile_from(const LqPipeline *p, LqModel *model, LqGate *gate,
 		gate->from[i] = stage_find(model, TextDatumGetCString(names[i]));
 }
 
+/* a gate that waits for a person and for nothing else */
+static bool
+asks_nothing(const LqGate *gate)
+{
+	return isnan(gate->min_fit) && gate->min_grade < 0 && gate->condition == NULL &&
+		!gate->asks_activity;
+}
+
 /*
  * Does the gate name something that activities make true?  And does its
- * condition change by time alone?
+ * condition change by time alone?  The person that a gate without any
+ * requirement waits for is news, too: no step back closes it.
  */
 static void
 compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
 				   const LqConfigRows *calls)
 {
 	gate->asks_activity = !isnan(gate->min_total) || !isnan(gate->min_engagement) ||
-		gate->framework != NULL || gate->activity_rule >= 0;
+		gate->framework != NULL || gate->activity_rule >= 0 || gate->after > 0 || gate->idle > 0;
 	for (int i = 0; i < calls->count; i++)
 	{
 		bool		isnull,
@@ -495,6 +504,7 @@ compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
 			!forever)
 			gate->asks_points = true;
 	}
+	gate->asks_activity = gate->asks_activity || asks_nothing(gate);
 }
 
 static void
@@ -504,6 +514,7 @@ compile_gate(LqPipeline *p, LqModel *model, Datum config, LqGate *gate,
 	char	   *stage = lq_config_text(p, rows, i, 1);
 	char	   *grade = lq_config_text(p, rows, i, 7);
 	char	   *framework = lq_config_text(p, rows, i, 11);
+	char	   *fallback = lq_config_text(p, rows, i, 16);
 
 	gate->stage = stage_find(model, stage);
 	gate->name = lq_config_text(p, rows, i, 2);
@@ -512,6 +523,11 @@ compile_gate(LqPipeline *p, LqModel *model, Datum config, LqGate *gate,
 	gate->min_engagement = lq_config_float(rows, i, 5, NAN);
 	gate->min_fit = lq_config_float(rows, i, 6, NAN);
 	gate->min_grade = grade == NULL ? -1 : lq_grade_parse(grade);
+	gate->after = lq_config_usecs(rows, i, 12);
+	gate->idle = lq_config_usecs(rows, i, 13);
+	gate->keep_total = lq_config_float(rows, i, 14, NAN);
+	gate->keep_engagement = lq_config_float(rows, i, 15, NAN);
+	gate->fallback = fallback == NULL ? -1 : stage_find(model, fallback);
 	gate->activity_type = lq_config_text(p, rows, i, 8);
 	gate->activity_rule = -1;
 	for (int r = 0; gate->activity_type != NULL && r < model->nrules; r++)
@@ -596,12 +612,16 @@ compile_gates(LqPipeline *p, LqModel *model, Datum config)
 	LqConfigRows rows = lq_config_rows(config,
 									   "SELECT g.stage, g.name, g.from_stages, g.min_total, g.min_engagement, "
 									   "g.min_fit, g.min_grade, g.activity_type, g.automatic, "
-									   "g.condition IS NOT NULL, g.framework "
+									   "g.condition IS NOT NULL, g.framework, g.after, g.idle, g.keep_total, "
+											"g.keep_engagement, g.fallback_stage "
 									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'gates')) "
 									   "AS g(stage pg_catalog.text, name pg_catalog.text, from_stages pg_catalog._text, "
 									   "min_total pg_catalog.float8, min_engagement pg_catalog.float8, "
 									   "min_fit pg_catalog.float8, min_grade pg_catalog.text, "
-									   "framework pg_catalog.text, activity_type pg_catalog.text, automatic pg_catalog.bool, "
+									   "framework pg_catalog.text, after pg_catalog.interval, idle pg_catalog.interval, "
+											"keep_total pg_catalog.float8, keep_engagement pg_catalog.float8, "
+											"fallback_stage pg_catalog.text, activity_type pg_catalog.text, "
+											"automatic pg_catalog.bool, "
 									   "condition pg_catalog.text, enabled pg_catalog.bool) WHERE g.enabled");
 	LqConfigRows calls = lq_config_rows(config,
 										CALLS_QUERY("c.stage, c.gate, c.function, c.within_us", ""));
@@ -616,6 +636,43 @@ compile_gates(LqPipeline *p, LqModel *model, Datum config)
 	}
 	/* stages are sorted by position, so their indexes are too */
 	qsort(model->gates, model->ngates, sizeof(LqGate), gate_cmp);
+}
+
+/* moves that people may make */
+static void
+compile_transitions(LqPipeline *p, LqModel *model, Datum config)
+{
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT t.from_stage, t.to_stage "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'transitions')) "
+									   "AS t(from_stage pg_catalog.text, to_stage pg_catalog.text)");
+
+	model->ntransitions = rows.count;
+	model->transitions = lq_config_alloc(p, rows.count, sizeof(LqTransition));
+	for (int i = 0; i < rows.count; i++)
+	{
+		model->transitions[i].from = stage_find(model, lq_config_text(p, &rows, i, 1));
+		model->transitions[i].to = stage_find(model, lq_config_text(p, &rows, i, 2));
+	}
+}
+
+/* why people move leads */
+static void
+compile_reasons(LqPipeline *p, LqModel *model, Datum config)
+{
+	LqConfigRows rows = lq_config_rows(config,
+									   "SELECT r.code, r.kind "
+									   "FROM pg_catalog.jsonb_to_recordset(pg_catalog.jsonb_extract_path($1, 'reasons')) "
+									   "AS r(code pg_catalog.text, kind pg_catalog.text) "
+									   "ORDER BY r.code COLLATE pg_catalog.\"C\"");
+
+	model->nreasons = rows.count;
+	model->reasons = lq_config_alloc(p, rows.count, sizeof(LqReason));
+	for (int i = 0; i < rows.count; i++)
+	{
+		model->reasons[i].code = lq_config_text(p, &rows, i, 1);
+		model->reasons[i].kind = lq_config_text(p, &rows, i, 2);
+	}
 }
 
 static void
@@ -765,6 +822,19 @@ collect_watches(LqPipeline *p, LqVersion *version)
 		version->asked += watch_add(p, NULL, lq_config_text(p, &types, i, 1), 0);
 }
 
+/* what a version's gates ask of the clock, as text: to be compared */
+static void
+collect_clock(LqPipeline *p, LqVersion *version)
+{
+	LqConfigRows rows = lq_config_rows(version->config,
+									   "SELECT COALESCE(pg_catalog.jsonb_agg(g)::pg_catalog.text, '') "
+									   "FROM pg_catalog.jsonb_array_elements(pg_catalog.jsonb_extract_path($1, 'gates')) AS g "
+									   "WHERE g OPERATOR(pg_catalog.@>) '{\"enabled\": true}' AND COALESCE(g OPERATOR(pg_catalog.->>) 'after', g OPERATOR(pg_catalog.->>) 'idle', "
+									   "g OPERATOR(pg_catalog.->>) 'keep_total', g OPERATOR(pg_catalog.->>) 'keep_engagement') IS NOT NULL");
+
+	version->clock = lq_config_text(p, &rows, 0, 1);
+}
+
 /*
  * The columns that a version's expressions name and what its gates ask about,
  * added to the pipeline's.  Versions come in order.
@@ -774,6 +844,7 @@ lq_collect_needs(LqPipeline *p, LqVersion *version)
 {
 	SPI_connect();
 	collect_watches(p, version);
+	collect_clock(p, version);
 	p->lead_columns = columns_add(p, p->lead_columns, version->config,
 								  "SELECT c FROM pg_catalog.jsonb_array_elements_text("
 								  "pg_catalog.jsonb_extract_path($1, 'lead_columns')) AS c");
@@ -806,7 +877,9 @@ lq_compile_version(LqPipeline *p, LqVersion *version)
 	compile_types(p, model);
 	compile_frameworks(p, model, version->config);
 	compile_gates(p, model, version->config);
+	compile_transitions(p, model, version->config);
 	compile_exclusions(p, model, version->config);
+	compile_reasons(p, model, version->config);
 	compile_bands(p, model, version->config);
 	compile_lists(p, model, version->config);
 	SPI_finish();

@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "framework_table.h"
 #include "compat.h"
+#include "expression.h"
 #include "model.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -18,14 +19,40 @@
  * ----------------------------------------------------------------
  */
 
+/* pipelines are written by functions only: as the owner of the extension */
+static void
+set_column(const char *pipeline, const char *column, const char *value)
+{
+	LqUser		saved;
+
+	SPI_connect();
+	lq_become(&saved, lq_extension_owner());
+	lq_run("UPDATE lead_qualify.pipeline SET %I = %L WHERE pipeline OPERATOR(pg_catalog.=) %L",
+		   column, value, pipeline);
+	lq_return(&saved);
+	SPI_finish();
+}
+
+static void
+check_notify_within(const Interval *within)
+{
+	int64		length;
+
+	/* one that is too long to be counted lets all moves through */
+	if (lq_interval_length(within, &length) && length < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("notify_within must not be negative"),
+				 errhint("Zero notifies nobody.")));
+}
+
 PG_FUNCTION_INFO_V1(lq_alter_pipeline);
 
-/* alter_pipeline(pipeline, framework): what is NULL stays as it is */
+/* alter_pipeline(pipeline, framework, notify_within): what is NULL stays as it is */
 Datum
 lq_alter_pipeline(PG_FUNCTION_ARGS)
 {
 	char	   *name;
-	LqUser		saved;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -40,12 +67,13 @@ lq_alter_pipeline(PG_FUNCTION_ARGS)
 													 VARSIZE_ANY_EXHDR(framework),
 													 false)->name);
 
-		SPI_connect();
-		lq_become(&saved, lq_extension_owner());
-		lq_run("UPDATE lead_qualify.pipeline SET framework = %L WHERE pipeline = %L",
-			   known, name);
-		lq_return(&saved);
-		SPI_finish();
+		set_column(name, "framework", known);
+	}
+	if (!PG_ARGISNULL(2))
+	{
+		check_notify_within(PG_GETARG_INTERVAL_P(2));
+		set_column(name, "notify_within",
+				   DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(2))));
 	}
 	PG_RETURN_VOID();
 }

@@ -328,6 +328,29 @@ recompute_newer(const Target *target, LqPipeline *pipeline, TimestampTz effectiv
 	return SPI_processed == 0 ? 0 : lq_recompute_since(target->pipeline, effective_from);
 }
 
+/*
+ * Where gates ask other things of the clock than before, every lead is due
+ * when the version comes into force.
+ */
+static void
+check_all(const Target *target, LqPipeline *pipeline, TimestampTz effective_from)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(effective_from)};
+	LqUser		saved;
+
+	if (TIMESTAMP_IS_NOBEGIN(effective_from) ||
+		lq_clock_change(pipeline, effective_from - 1) != effective_from)
+		return;
+	lq_become(&saved, target->owner);
+	if (SPI_execute_with_args(lq_format("UPDATE %s SET next_due_at = LEAST(next_due_at, $1), "
+										"check_at = LEAST(check_at, $1) WHERE scored_at < $1",
+										lq_side_name(pipeline, "qualification")),
+							  1, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not make the leads of pipeline \"%s\" due", target->pipeline);
+	lq_return(&saved);
+}
+
 static void
 report_version(const Target *target, int version, TimestampTz effective_from,
 			   int64 recomputed)
@@ -379,6 +402,7 @@ lq_publish(const char *pipeline, const char *note, TimestampTz effective_from,
 		/* compiled once here, an error comes now and not with an activity */
 		attached = lq_pipeline_get(pipeline, false);
 		(void) lq_model_numbered(attached, last + 1);
+		check_all(&target, attached, effective_from);
 		report_version(&target, last + 1, effective_from,
 					   recompute_newer(&target, attached, effective_from));
 	}

@@ -224,8 +224,24 @@ static const DraftCheck draft_checks[] = {
 		GATE("asks for nothing', g.name, g.stage, $1)")
 		FROM_GATE "g.enabled AND g.automatic AND g.min_total IS NULL AND g.min_engagement IS NULL"
 		" AND g.min_fit IS NULL AND g.min_grade IS NULL AND g.framework IS NULL AND g.activity_type IS NULL"
-		" AND g.condition IS NULL" FIRST_GATE,
-	"Every lead would go through at once: give it a minimum, a framework, an activity_type or a condition, or set automatic to false."},
+		" AND g.condition IS NULL AND g.after IS NULL AND g.idle IS NULL" FIRST_GATE,
+	"Every lead would go through at once: give it a minimum, a framework, an activity_type, a condition or a time to wait, or set automatic to false."},
+	{ERRCODE_INVALID_PARAMETER_VALUE,
+		GATE("lets leads fall to stage \"%s\", which is not an earlier one on the path', g.name, g.stage, $1, g.fallback_stage)")
+		FROM_GATE "g.fallback_stage IS NOT NULL AND NOT EXISTS (SELECT FROM lead_qualify.stage AS f, lead_qualify.stage AS t"
+		" WHERE f.pipeline = $1 AND t.pipeline = $1 AND f.stage = g.fallback_stage AND t.stage = g.stage"
+		" AND " LQ_SQL_ON_PATH("f.kind") " AND f.position < t.position)" FIRST_GATE,
+	"Name a stage that comes before the gate's own."},
+	{ERRCODE_INVALID_PARAMETER_VALUE,
+		GATE("leads to a stage beside the path after less than an hour', g.name, g.stage, $1)")
+		FROM_GATE "g.enabled AND g.automatic AND LEAST(g.after, g.idle) < '1 hour' AND EXISTS"
+		" (SELECT FROM lead_qualify.stage AS t WHERE t.pipeline = $1 AND t.stage = g.stage"
+		" AND NOT " LQ_SQL_ON_PATH("t.kind") ")" FIRST_GATE,
+	"Leads that another gate brings back would go in a circle; wait for an hour or longer."},
+	{ERRCODE_UNDEFINED_OBJECT,
+		GATE("keeps engagement, but there is no dimension \"engagement\"', g.name, g.stage, $1)")
+		FROM_GATE "g.keep_engagement IS NOT NULL AND " NO_DIMENSION("'engagement'") FIRST_GATE,
+	HINT_DIMENSION},
 	{ERRCODE_UNDEFINED_OBJECT,
 		GATE("asks for engagement, but there is no dimension \"engagement\"', g.name, g.stage, $1)")
 		FROM_GATE "g.min_engagement IS NOT NULL AND " NO_DIMENSION("'engagement'") FIRST_GATE,
@@ -239,6 +255,12 @@ static const DraftCheck draft_checks[] = {
 		FROM_GATE "g.min_grade IS NOT NULL AND NOT EXISTS (SELECT FROM lead_qualify.band AS b"
 		" WHERE b.pipeline = $1 AND b.dimension = 'fit')" FIRST_GATE,
 	"Insert the fit that each grade begins with into lead_qualify.band."},
+	{ERRCODE_UNDEFINED_OBJECT,
+		"SELECT pg_catalog.format('transition from \"%s\" to \"%s\" of pipeline \"%s\" names stage \"%s\", which does not exist',"
+		" t.from_stage, t.to_stage, $1, n.stage) FROM lead_qualify.transition AS t,"
+		" pg_catalog.unnest(ARRAY[t.from_stage, t.to_stage]) AS n(stage) WHERE t.pipeline = $1 AND "
+		NO_STAGE("n.stage") " ORDER BY t.from_stage, t.to_stage, n.stage LIMIT 1",
+	HINT_STAGE},
 	{ERRCODE_AMBIGUOUS_PARAMETER,
 		"SELECT pg_catalog.format('two gates of pipeline \"%s\" are both called \"%s %s\"', $1, g.stage, g.name)"
 		" FROM lead_qualify.gate AS g JOIN lead_qualify.gate AS o"

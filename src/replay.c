@@ -178,6 +178,16 @@ observe(LqCases *cases, LqCase *c, TimestampTz now)
 	c->images[c->nimages++] = c->current;
 }
 
+/* how the lead came into its stage, and how long it will stay */
+static bool
+same_stay(const LqStored *stored, const LqLead *lead)
+{
+	return lq_text_equal(stored->gate, lead->gate) && stored->keeping == lead->keeping &&
+		stored->stage_since == lead->stage_since && stored->active_at == lead->active_at &&
+		lq_text_equal(stored->held_from, lead->held_from) &&
+		stored->held_until == lead->held_until && stored->mark == lead->mark;
+}
+
 static bool
 same_answers(const LqAssessment *a, const LqAssessment *b)
 {
@@ -201,7 +211,8 @@ unchanged(LqPipeline *p, const LqCase *c)
 		!same_answers(stored->assessment, c->lead.assessment) ||
 		!same_answers(stored->confirmed, c->lead.confirmed) ||
 		!lq_text_equal(stored->excluded, c->lead.excluded) ||
-		stored->next_due_at != c->next_due_at)
+		stored->next_due_at != c->next_due_at || stored->waits_at != c->waits_at ||
+		!same_stay(stored, &c->lead))
 		return false;
 	packed = lq_score_pack(c->lead.score);
 	return VARSIZE_ANY_EXHDR(packed) == VARSIZE_ANY_EXHDR(c->packed) &&
@@ -607,6 +618,17 @@ verify_summary(Verifier *v, const LqStored *was, const LqCase *c, double toleran
 	differ_text(v, "excluded", was->excluded, c->lead.excluded);
 }
 
+/* a crossing is known to the millisecond; a lead that is not looked at in time never is */
+static void
+verify_due(Verifier *v, const LqStored *was, TimestampTz due)
+{
+	if (was->next_due_at > due && (was->next_due_at == DT_NOEND || was->next_due_at - due > 1000))
+		differ(v, "next_due_at", time_text(was->next_due_at), time_text(due));
+	if (was->check_at > was->next_due_at)
+		differ(v, "check_at", time_text(was->check_at),
+			   psprintf("not after %s", time_text(was->next_due_at)));
+}
+
 static void
 verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
 {
@@ -614,12 +636,22 @@ verify_case(Verifier *v, LqCases *cases, LqCase *c, LqEngine *engine)
 	double		tolerance;
 
 	v->lead = lq_key_text(cases->pipeline, c->key);
-	lq_case_replay(cases, c, engine, verify_horizon(c));
+	lq_case_replay(cases, c, engine, verify_horizon(c), stored.score->as_of);
 	tolerance = 1e-9 * worths(engine, c->lead.score);
 	verify_score(v, stored.score, c->lead.score, tolerance);
 	verify_summary(v, &c->was, c, tolerance);
 	differ_text(v, "stage", stored.stage, c->lead.stage);
+	if (stored.cycle != c->lead.cycle)
+		differ(v, "cycle", psprintf("%d", stored.cycle), psprintf("%d", c->lead.cycle));
 	differ_text(v, "mark", stored.mark_stage, c->lead.mark_stage);
+	differ_text(v, "marked", time_text(stored.mark), time_text(c->lead.mark));
+	differ_text(v, "gate", stored.gate, c->lead.gate);
+	differ_text(v, "keeping", stored.keeping ? "true" : "false", c->lead.keeping ? "true" : "false");
+	differ_text(v, "stage_since", time_text(stored.stage_since), time_text(c->lead.stage_since));
+	differ_text(v, "active_at", time_text(stored.active_at), time_text(c->lead.active_at));
+	differ_text(v, "held_from", stored.held_from, c->lead.held_from);
+	differ_text(v, "held_until", time_text(stored.held_until), time_text(c->lead.held_until));
+	verify_due(v, &c->was, c->next_due_at);
 	if (c->was.version != c->lead.model->version)
 		differ(v, "version", psprintf("%d", c->was.version),
 			   psprintf("%d", c->lead.model->version));
@@ -643,7 +675,7 @@ verify_batch(Verifier *v, Datum *keys, int nkeys)
 
 		/* a lead never touched has nothing to verify */
 		c->replay = c->exists && c->scored;
-		if (c->stored && !c->exists)
+		if (c->stored && !c->exists && !c->erased)
 		{
 			v->lead = lq_key_text(v->pipeline, c->key);
 			differ(v, "lead", "scored", NULL);

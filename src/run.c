@@ -48,6 +48,24 @@ condition_holds(LqEngine *engine, const LqCondition *condition)
 	return result;
 }
 
+/* LqEngine.model_at */
+static const LqModel *
+version_at(LqEngine *engine, TimestampTz at)
+{
+	RunState   *run = engine->arg;
+
+	return lq_model_at(run->cases->pipeline, at);
+}
+
+/* LqEngine.clock_changes */
+static TimestampTz
+clock_changes(LqEngine *engine, TimestampTz after)
+{
+	RunState   *run = engine->arg;
+
+	return lq_clock_change(run->cases->pipeline, after);
+}
+
 /* value of a text expression over the same, NULL if null */
 char *
 lq_engine_text(LqEngine *engine, const LqCondition *condition)
@@ -70,9 +88,10 @@ lq_run_engine_init(LqCases *cases, LqEngine *engine)
 	run->cases = cases;
 	run->slot = MakeSingleTupleTableSlot(RelationGetDescr(cases->leads), &TTSOpsHeapTuple);
 	engine->holds = condition_holds;
+	engine->model_at = version_at;
+	engine->clock_changes = clock_changes;
 	engine->arg = run;
 	engine->cxt = cases->cxt;
-	engine->history = true;
 	lq_guard_begin(&cases->guard, cases->pipeline->name,
 				   cases->pipeline->time_zone, cases->pipeline->owner);
 }
@@ -94,22 +113,27 @@ event_cmp(const void *a, const void *b)
 	return lq_position_cmp(&((const LqEvent *) a)->pos, &((const LqEvent *) b)->pos);
 }
 
-/* an activity of the future waits for its time */
+/* an activity or answer of the future waits for its time */
 static void
-note_due(LqCase *c, TimestampTz at)
+note_waiting(LqCase *c, TimestampTz at)
 {
-	if (at < c->next_due_at)
-		c->next_due_at = at;
+	if (at < c->waits_at)
+		c->waits_at = at;
 }
 
-/* the case is where its last event has brought it */
+/* the case is where its last event or the clock has brought it */
 static void
-case_done(LqCase *c, LqEngine *engine)
+case_done(LqCase *c, LqEngine *engine, TimestampTz clock)
 {
-	const LqExclusion *exclusion = lq_exclusion_holding(engine);
+	const LqExclusion *exclusion;
 
+	lq_engine_clock(engine, clock == DT_NOEND ? clock : clock + 1);
+	exclusion = lq_exclusion_holding(engine);
 	c->lead.excluded = exclusion == NULL ? NULL : exclusion->name;
+	c->next_due_at = Min(c->waits_at, lq_engine_due(engine));
 	c->moves = engine->moves;
+	c->refused = engine->refused;
+	engine->refused = false;
 	c->dirty = true;
 }
 
@@ -156,6 +180,8 @@ add_fixed(LqCase *c)
 		event.pos.kind = LQ_EVENT_MANUAL;
 		event.stage = fixed->stage;
 		event.cause = fixed->cause;
+		event.gate = fixed->gate;
+		event.held_until = fixed->held_until;
 		event.history_id = fixed->id;
 		attached = attached || strcmp(fixed->cause, "attached") == 0;
 		lq_case_add_event(c, &event);
@@ -190,11 +216,13 @@ created_event(LqCases *cases, LqCase *c, bool attached, TimestampTz horizon)
 }
 
 /*
- * Run all events of a case up to the horizon from nothing.  Events must have
+ * Run all events of a case up to the horizon from nothing, and the clock up to
+ * "clock" (DT_NOBEGIN: only what falls due between events).  Events must have
  * been loaded (lq_events_load).
  */
 void
-lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
+lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
+			   TimestampTz clock)
 {
 	bool		attached;
 	int			n = 0;
@@ -205,11 +233,11 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
 
-	c->next_due_at = DT_NOEND;
+	c->waits_at = DT_NOEND;
 	while (n < c->nevents && c->events[n].pos.at <= horizon)
 		n++;
 	if (n < c->nevents)
-		note_due(c, c->events[n].pos.at);
+		note_waiting(c, c->events[n].pos.at);
 	created = created_event(cases, c, attached, horizon);
 
 	lq_lead_init(&c->lead, cases->cxt);
@@ -224,7 +252,7 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 			c->events[i].model = lq_model_at(cases->pipeline, c->events[i].pos.at);
 		lq_engine_step(engine, &c->events[i]);
 	}
-	case_done(c, engine);
+	case_done(c, engine, clock);
 }
 
 /* ----------------------------------------------------------------
@@ -241,9 +269,10 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
  * not sort after the newest event, and the state is of this transaction.
  */
 static bool
-case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
+case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
+			  TimestampTz clock)
 {
-	if (!c->scored || c->next_due_at <= horizon ||
+	if (!c->scored || c->waits_at <= horizon ||
 		lq_asks_for_more(cases->pipeline, c->was.published))
 		return false;
 	if (c->nevents > 1)
@@ -256,7 +285,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 
 		if (event->pos.at > horizon)
 		{
-			note_due(c, event->pos.at);
+			note_waiting(c, event->pos.at);
 			continue;
 		}
 		if (event->model == NULL)
@@ -266,7 +295,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon)
 		else if (c->written_here || !lq_engine_merge(engine, event))
 			return false;
 	}
-	case_done(c, engine);
+	case_done(c, engine, clock);
 	return true;
 }
 
@@ -276,6 +305,7 @@ typedef struct RunAll
 	LqCases    *cases;
 	LqEngine	engine;
 	TimestampTz horizon;
+	TimestampTz clock;			/* how far the clock runs; DT_NOBEGIN: with the events */
 } RunAll;
 
 static void
@@ -288,7 +318,8 @@ continue_all(void *arg)
 		LqCase	   *c = &all->cases->cases[i];
 
 		if (c->exists && !c->replay)
-			c->replay = !case_continue(all->cases, c, &all->engine, all->horizon);
+			c->replay = !case_continue(all->cases, c, &all->engine, all->horizon,
+									   all->clock);
 	}
 }
 
@@ -302,28 +333,31 @@ replay_all(void *arg)
 		LqCase	   *c = &all->cases->cases[i];
 
 		lq_cases_tick(all->cases);
+		/* no replay ends before the stored state did */
 		if (c->exists && c->replay)
-			lq_case_replay(all->cases, c, &all->engine, all->horizon);
+			lq_case_replay(all->cases, c, &all->engine, Max(all->horizon, c->was.scored_at),
+						   Max(all->clock, c->was.scored_at));
 	}
 }
 
 static void
-run_all(LqCases *cases, void (*body) (void *arg), TimestampTz horizon)
+run_all(LqCases *cases, void (*body) (void *arg), TimestampTz horizon, TimestampTz clock)
 {
 	RunAll		all;
 
 	all.cases = cases;
 	all.horizon = horizon;
+	all.clock = clock;
 	lq_run_engine_init(cases, &all.engine);
 	lq_guard_run(&cases->guard, body, &all);
 	lq_run_engine_done(cases, &all.engine);
 }
 
-/* replay the cases whose events are loaded */
+/* replay the cases whose events are loaded, and the clock up to the horizon */
 void
 lq_cases_replay(LqCases *cases, TimestampTz horizon)
 {
-	run_all(cases, replay_all, horizon);
+	run_all(cases, replay_all, horizon, horizon);
 }
 
 /*
@@ -347,13 +381,13 @@ lq_cases_keep_images(LqCases *cases, TimestampTz now)
 }
 
 /*
- * Bring all cases up to the horizon.  The leads are locked and their stored
- * states read.
+ * Bring all cases up to the horizon, and the clock as far as asked.  The leads
+ * are locked and their stored states read.
  */
 void
-lq_cases_run(LqCases *cases, TimestampTz horizon)
+lq_cases_run(LqCases *cases, TimestampTz horizon, TimestampTz clock)
 {
-	run_all(cases, continue_all, horizon);
+	run_all(cases, continue_all, horizon, clock);
 	lq_events_load(cases, false);
-	lq_cases_replay(cases, horizon);
+	run_all(cases, replay_all, horizon, clock);
 }

@@ -415,8 +415,8 @@ lq_score_advance(LqScore *score, TimestampTz at)
 }
 
 /*
- * Set the mark: from now on "fresh" counts only what is newer.  Without a
- * mark (DT_NOBEGIN) everything is fresh again.
+ * Set the mark of points: from now on "fresh" counts only what is newer.
+ * Without a mark (DT_NOBEGIN) everything is fresh again.
  */
 void
 lq_score_set_mark(LqScore *score, TimestampTz mark)
@@ -426,9 +426,28 @@ lq_score_set_mark(LqScore *score, TimestampTz mark)
 	score->mark = mark;
 	for (int i = 0; i < score->nterms; i++)
 		score->terms[i].fresh = none ? score->terms[i].sum : 0;
+}
+
+/* the same for matches: all are fresh, or none of those until now */
+void
+lq_score_mark_matches(LqScore *score, bool all)
+{
 	for (int i = 0; i < score->nmemories; i++)
-		score->memories[i].fresh_matches =
-			none ? score->memories[i].matches : 0;
+		score->memories[i].fresh_matches = all ? score->memories[i].matches : 0;
+}
+
+/*
+ * Begin anew: what activities earned and left behind is gone, what the lead
+ * is (base) stays.
+ */
+void
+lq_score_renew(LqScore *score)
+{
+	score->nmemories = 0;
+	score->nterms = 0;
+	score->nentries = 0;
+	score->ncounts = 0;
+	score->ntimes = 0;
 }
 
 /*

@@ -38,7 +38,8 @@ typedef enum LqEventKind
 	LQ_EVENT_ATTRIBUTE,
 	LQ_EVENT_ACTIVITY,
 	LQ_EVENT_ANSWER,
-	LQ_EVENT_MANUAL
+	LQ_EVENT_MANUAL,
+	LQ_EVENT_CLOCK
 } LqEventKind;
 
 /*
@@ -70,14 +71,14 @@ typedef struct LqMemory
 	char	   *rule;
 	double		max_points;		/* +inf when unlimited */
 	int64		matches;		/* in this cycle */
-	int64		fresh_matches;	/* since the mark */
+	int64		fresh_matches;	/* since the lead's mark */
 	TimestampTz last_at;		/* newest match, DT_NOBEGIN if none */
 } LqMemory;
 
 /*
  * One sum.  "memory" is -1, or the rule whose own sum it is (max_points; and
  * every linear or window rule).  "fresh" counts only what is newer than the
- * lead's mark; equal to "sum" while there is no mark.
+ * score's mark; equal to "sum" while there is no mark.
  */
 typedef struct LqTerm
 {
@@ -116,7 +117,7 @@ typedef struct LqScore
 	MemoryContext cxt;
 	TimestampTz as_of;			/* newest event; DT_NOBEGIN: none yet */
 	LqPosition	last;			/* of the newest event */
-	TimestampTz mark;			/* DT_NOBEGIN: no mark */
+	TimestampTz mark;			/* of points; DT_NOBEGIN: no mark */
 	TimestampTz steady_since;	/* see lq_engine_merge() */
 	bool		unscored;		/* an exclusion holds whose scored is false */
 	double		total_minimum;
@@ -156,6 +157,8 @@ extern LqCount *lq_score_count(LqScore *score, int memory, int64 bucket,
 extern void lq_score_renumber(LqScore *score, const int *renumber,
 							  LqDimension *dimensions, int ndimensions);
 extern void lq_score_set_mark(LqScore *score, TimestampTz mark);
+extern void lq_score_mark_matches(LqScore *score, bool all);
+extern void lq_score_renew(LqScore *score);
 extern double lq_score_points(const LqScore *score, int dimension,
 							  TimestampTz at, bool fresh);
 extern double lq_score_total(const LqScore *score, TimestampTz at, bool fresh);

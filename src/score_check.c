@@ -449,7 +449,7 @@ header_problem(const LqScore *score)
 	if (!finite_or_none(score->as_of) || !finite_or_none(score->mark) ||
 		!finite_or_none(score->steady_since))
 		return "a time is out of range";
-	if ((int) score->last.kind < 0 || score->last.kind > LQ_EVENT_MANUAL)
+	if ((int) score->last.kind < 0 || score->last.kind > LQ_EVENT_CLOCK)
 		return "the kind of the newest event is unknown";
 	if (score->last.keylen < 0)
 		return "the key of the newest event is not valid";

@@ -683,7 +683,7 @@ unpack_last(Reader *reader, LqScore *score, MemoryContext cxt)
 
 	if (TIMESTAMP_IS_NOBEGIN(score->as_of))
 		return;
-	score->last.kind = (LqEventKind) get_int_to(reader, LQ_EVENT_MANUAL);
+	score->last.kind = (LqEventKind) get_int_to(reader, LQ_EVENT_CLOCK);
 	source = get_signed(reader);
 	if (source < PG_INT32_MIN || source > PG_INT32_MAX)
 		fail(reader, "an integer is out of range");

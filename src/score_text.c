@@ -38,7 +38,7 @@
 #include "score_internal.h"
 
 static const char *const kind_names[] = {
-	"created", "attribute", "activity", "answer", "manual"
+	"created", "attribute", "activity", "answer", "manual", "clock"
 };
 
 static const char hex_digits[] = "0123456789abcdef";

@@ -28,10 +28,15 @@
 
 #define LQ_POLICY "lead_qualify_visible"
 
-static const char *const views[] = {"scored"};
+typedef struct View
+{
+	const char *suffix;
+	const char *comment;		/* %s is the pipeline */
+	const char *(*columns)[2];	/* in order, with their comments */
+	int			ncolumns;
+} View;
 
-/* columns of <leads>_scored, in order */
-static const char *const scored_columns[][2] = {
+static const char *scored_columns[][2] = {
 	{"lead", "Key of the lead"},
 	{"total", "Total score now"},
 	{"engagement", "Engagement now"},
@@ -43,6 +48,25 @@ static const char *const scored_columns[][2] = {
 	{"days_in_stage", "Days since the lead entered the stage; NULL: unknown"},
 	{"missing_criteria", "Criteria of the pipeline's framework that the lead does not meet, or has to confirm after a step back, in its order"},
 	{"next_question", "Question to ask next"},
+};
+
+static const char *sla_due_columns[][2] = {
+	{"lead", "Key of the lead"},
+	{"stage", "Stage the lead is in"},
+	{"owner", "Who works on leads in this stage: marketing or sales"},
+	{"entered_at", "When the lead entered the stage"},
+	{"sla", "Time in which a lead in this stage should be worked on, by the version now in force"},
+	{"due_at", "When that time is over by the clock"},
+	{"business_due_at", "When that time is over in business time, by calendar default in the time zone of the pipeline"},
+	{"overdue", "due_at has passed"},
+	{"business_overdue", "business_due_at has passed"},
+};
+
+static const View views[] = {
+	{"scored", "Leads of pipeline \"%s\" with score and stage, as of now",
+	scored_columns, lengthof(scored_columns)},
+	{"sla_due", "Leads of pipeline \"%s\" that wait in a stage with an SLA, and until when they may, as of now",
+	sla_due_columns, lengthof(sla_due_columns)},
 };
 
 /* ----------------------------------------------------------------
@@ -164,7 +188,7 @@ check_names(const LqTarget *target, bool *shadow)
 	for (int i = 0; i < LQ_NSIDE_TABLES + lengthof(views); i++)
 	{
 		bool		is_view = i >= LQ_NSIDE_TABLES;
-		const char *suffix = is_view ? views[i - LQ_NSIDE_TABLES] :
+		const char *suffix = is_view ? views[i - LQ_NSIDE_TABLES].suffix :
 			lq_side_tables[i].suffix;
 		Oid			relid = side_relid(target->schema, target->prefix, suffix);
 
@@ -207,6 +231,8 @@ create_table(const LqTarget *target, const LqSideTable *table)
 			   table->columns[i].comment);
 	if (table->events)
 		lq_run("CREATE INDEX ON %s (lead)", name);
+	if (strcmp(table->suffix, "qualification") == 0)
+		lq_run("CREATE INDEX ON %s (check_at) WHERE check_at IS NOT NULL", name);
 	if (GetUserId() != target->owner)
 		lq_run("ALTER TABLE %s OWNER TO %I", name,
 			   GetUserNameFromId(target->owner, false));
@@ -308,11 +334,9 @@ lq_side_tables_keep(const char *schema, const char *prefix,
 	"CASE WHEN '" dimension "' OPERATOR(pg_catalog.=) ANY (lead_qualify.dimensions(q.score))" \
 	" THEN lead_qualify.points(q.score, '" dimension "', t.at) END"
 
-void
-lq_views_create(const LqTarget *target)
+static void
+scored_create(const LqTarget *target, const char *name)
 {
-	char	   *name = side_name(target->schema, target->prefix, "scored");
-
 	lq_run("CREATE VIEW %s WITH (security_invoker = true) AS"
 		   " SELECT s.lead, s.total, s.engagement, s.fit, s.grade,"
 		   " NULLIF(pg_catalog.concat(s.grade, lead_qualify.band_label(%L, 'engagement', s.engagement)), '') AS label,"
@@ -333,15 +357,55 @@ lq_views_create(const LqTarget *target)
 		   name, target->pipeline, target->pipeline, target->pipeline, target->pipeline, target->pipeline,
 		   side_name(target->schema, target->prefix, "qualification"),
 		   side_name(target->schema, target->prefix, "stage_history"));
-	lq_run("COMMENT ON VIEW %s IS %L", name,
-		   psprintf("Leads of pipeline \"%s\" with score and stage, as of now", target->pipeline));
-	for (int i = 0; i < lengthof(scored_columns); i++)
-		lq_run("COMMENT ON COLUMN %s.%I IS %L", name, scored_columns[i][0],
-			   scored_columns[i][1]);
-	if (GetUserId() != target->owner)
-		lq_run("ALTER VIEW %s OWNER TO %I", name,
-			   GetUserNameFromId(target->owner, false));
-	copy_grants(target, name);
+}
+
+/*
+ * What sla_report() counts as still there, lead by lead: no imports, whose
+ * SLA nobody promised, and no excluded leads.
+ */
+static void
+sla_due_create(const LqTarget *target, const char *name)
+{
+	char	   *history = side_name(target->schema, target->prefix, "stage_history");
+
+	lq_run("CREATE VIEW %s WITH (security_invoker = true) AS"
+		   " SELECT d.lead, d.stage, d.owner, d.entered_at, d.sla, d.due_at, d.business_due_at,"
+		   " d.due_at < pg_catalog.now() AS overdue,"
+		   " d.business_due_at < pg_catalog.now() AS business_overdue"
+		   " FROM (SELECT h.lead, a.stage, a.owner, h.entered_at, a.sla,"
+		   " lead_qualify.sla_due(h.entered_at, a.sla, NULL, a.time_zone) AS due_at,"
+		   " lead_qualify.sla_due(h.entered_at, a.sla, 'default', a.time_zone) AS business_due_at"
+		   " FROM lead_qualify.stage_slas(%L) AS a JOIN %s AS h ON h.stage = a.stage"
+		   " AND h.left_at IS NULL AND h.superseded_at IS NULL"
+		   /* it stays live when a replay writes it anew, with other scores */
+		   " AND (h.origin = 'live' OR EXISTS (SELECT FROM %s AS o WHERE o.lead = h.lead"
+		   " AND o.cycle = h.cycle AND o.stage = h.stage"
+		   " AND o.entered_at = h.entered_at AND o.origin = 'live'))"
+		   " JOIN %s AS q ON q.lead = h.lead AND q.excluded IS NULL"
+		   " WHERE h.entered_at IS NOT NULL) AS d",
+		   name, target->pipeline, history, history,
+		   side_name(target->schema, target->prefix, "qualification"));
+}
+
+void
+lq_views_create(const LqTarget *target)
+{
+	scored_create(target, side_name(target->schema, target->prefix, "scored"));
+	sla_due_create(target, side_name(target->schema, target->prefix, "sla_due"));
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		const View *view = &views[i];
+		char	   *name = side_name(target->schema, target->prefix, view->suffix);
+
+		lq_run("COMMENT ON VIEW %s IS %L", name, psprintf(view->comment, target->pipeline));
+		for (int j = 0; j < view->ncolumns; j++)
+			lq_run("COMMENT ON COLUMN %s.%I IS %L", name, view->columns[j][0],
+				   view->columns[j][1]);
+		if (GetUserId() != target->owner)
+			lq_run("ALTER VIEW %s OWNER TO %I", name,
+				   GetUserNameFromId(target->owner, false));
+		copy_grants(target, name);
+	}
 }
 
 void
@@ -349,10 +413,10 @@ lq_views_drop(const char *schema, const char *prefix)
 {
 	for (int i = 0; i < lengthof(views); i++)
 	{
-		Oid			relid = side_relid(schema, prefix, views[i]);
+		Oid			relid = side_relid(schema, prefix, views[i].suffix);
 
 		if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
-			lq_run("DROP VIEW %s", side_name(schema, prefix, views[i]));
+			lq_run("DROP VIEW %s", side_name(schema, prefix, views[i].suffix));
 	}
 }
 

@@ -100,7 +100,8 @@ plan_read(LqPipeline *p)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
 									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
 									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade, "
-									   "q.assessment, q.confirmed, q.excluded "
+									   "q.assessment, q.confirmed, q.gate, q.keeping, q.stage_since, q.active_at, "
+									   "q.held_from, q.held_until, q.mark, q.waits_at, q.excluded, q.check_at "
 									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
 									   lq_side_name(p, "qualification")),
 							 1, &p->key_array);
@@ -227,49 +228,98 @@ same_dimensions(const LqScore *score, const LqModel *model)
 	return true;
 }
 
+/* columns of plan_read(), in order */
+enum
+{
+	READ_LEAD = 1, READ_SCORE, READ_STAGE, READ_CYCLE, READ_MARK_STAGE, READ_DUE,
+	READ_ATTRIBUTES_AT, READ_LEAD_SINCE, READ_VERSION, READ_XMIN, READ_PUBLISHED,
+	READ_TOTAL, READ_ENGAGEMENT, READ_FIT, READ_SCORED_AT, READ_GRADE, READ_ASSESSMENT,
+	READ_CONFIRMED, READ_GATE, READ_KEEPING, READ_STAGE_SINCE, READ_ACTIVE_AT,
+	READ_HELD_FROM, READ_HELD_UNTIL, READ_MARK, READ_WAITS_AT, READ_EXCLUDED, READ_CHECK_AT
+};
+
+static int
+field_int(int row, int column, int if_null)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, column, &isnull);
+
+	return isnull ? if_null : DatumGetInt32(value);
+}
+
+/* what the row says beside the score */
+static void
+read_stored(LqStored *was, int row, MemoryContext cxt)
+{
+	bool		isnull;
+	Datum		grade = lq_field(row, READ_GRADE, &isnull);
+
+	was->grade = isnull ? -1 : DatumGetInt16(grade);
+	was->stage = lq_field_text(row, READ_STAGE, cxt);
+	was->cycle = field_int(row, READ_CYCLE, 1);
+	was->mark_stage = lq_field_text(row, READ_MARK_STAGE, cxt);
+	was->mark = lq_field_time(row, READ_MARK, DT_NOBEGIN);
+	was->next_due_at = lq_field_time(row, READ_DUE, DT_NOEND);
+	was->waits_at = lq_field_time(row, READ_WAITS_AT, DT_NOEND);
+	was->attributes_at = lq_field_time(row, READ_ATTRIBUTES_AT, DT_NOBEGIN);
+	was->lead_since = lq_field_time(row, READ_LEAD_SINCE, DT_NOBEGIN);
+	was->version = field_int(row, READ_VERSION, 0);
+	was->published = field_int(row, READ_PUBLISHED, 0);
+	was->total = lq_field_float(row, READ_TOTAL);
+	was->engagement = lq_field_float(row, READ_ENGAGEMENT);
+	was->fit = lq_field_float(row, READ_FIT);
+	was->scored_at = lq_field_time(row, READ_SCORED_AT, DT_NOBEGIN);
+	was->assessment = lq_field_assessment(row, READ_ASSESSMENT, cxt);
+	was->confirmed = lq_field_assessment(row, READ_CONFIRMED, cxt);
+	was->gate = lq_field_text(row, READ_GATE, cxt);
+	was->keeping = DatumGetBool(lq_field(row, READ_KEEPING, &isnull)) && !isnull;
+	was->stage_since = lq_field_time(row, READ_STAGE_SINCE, DT_NOBEGIN);
+	was->active_at = lq_field_time(row, READ_ACTIVE_AT, DT_NOBEGIN);
+	was->held_from = lq_field_text(row, READ_HELD_FROM, cxt);
+	was->held_until = lq_field_time(row, READ_HELD_UNTIL, DT_NOEND);
+	was->excluded = lq_field_text(row, READ_EXCLUDED, cxt);
+	was->check_at = lq_field_time(row, READ_CHECK_AT, DT_NOEND);
+}
+
+/* the lead goes on from there */
+static void
+lead_restore(LqLead *lead, const LqStored *was)
+{
+	lead->stage = was->stage;
+	lead->cycle = was->cycle;
+	lead->mark_stage = was->mark_stage;
+	lead->mark = was->mark;
+	lead->attributes_at = was->attributes_at;
+	lead->assessment = was->assessment;
+	lead->confirmed = was->mark_stage == NULL ? NULL : was->confirmed;
+	lead->gate = was->gate;
+	lead->keeping = was->keeping;
+	lead->stage_since = was->stage_since;
+	lead->active_at = was->active_at;
+	lead->held_from = was->held_from;
+	lead->held_until = was->held_until;
+	lead->excluded = was->excluded;
+}
+
 static void
 read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 {
 	bool		isnull;
-	Datum		value = lq_field(row, 2, &isnull);
-	Datum		number;
+	Datum		value;
 
 	c->stored = true;
 	c->written_here = TransactionIdIsCurrentTransactionId(
-		DatumGetTransactionId(lq_field(row, 10, &isnull)));
-	c->lead.stage = lq_field_text(row, 3, cxt);
-	c->lead.cycle = DatumGetInt32(lq_field(row, 4, &isnull));
-	c->lead.mark_stage = lq_field_text(row, 5, cxt);
-	c->next_due_at = lq_field_time(row, 6, DT_NOEND);
-	c->lead.attributes_at = lq_field_time(row, 7, DT_NOBEGIN);
-	c->lead_since = lq_field_time(row, 8, DT_NOBEGIN);
-	number = lq_field(row, 9, &isnull);
-	c->was.version = isnull ? 0 : DatumGetInt32(number);
-	if (!isnull)
+		DatumGetTransactionId(lq_field(row, READ_XMIN, &isnull)));
+	read_stored(&c->was, row, cxt);
+	lead_restore(&c->lead, &c->was);
+	c->lead_since = c->was.lead_since;
+	c->waits_at = c->was.waits_at;
+	c->next_due_at = c->was.next_due_at;
+	if (c->was.version > 0)
 		c->lead.model = lq_model_numbered(cases->pipeline, c->was.version);
-	number = lq_field(row, 11, &isnull);
-	c->was.published = isnull ? 0 : DatumGetInt32(number);
-	c->was.stage = c->lead.stage;
-	c->was.mark_stage = c->lead.mark_stage;
-	c->was.cycle = c->lead.cycle;
-	c->was.attributes_at = c->lead.attributes_at;
-	c->was.lead_since = c->lead_since;
-	c->was.next_due_at = c->next_due_at;
-	c->was.total = lq_field_float(row, 12);
-	c->was.engagement = lq_field_float(row, 13);
-	c->was.fit = lq_field_float(row, 14);
-	c->was.scored_at = lq_field_time(row, 15, DT_NOBEGIN);
-	number = lq_field(row, 16, &isnull);
-	c->was.grade = isnull ? -1 : DatumGetInt16(number);
-	c->lead.assessment = lq_field_assessment(row, 17, cxt);
-	/* with the mark, as the engine has it */
-	c->lead.confirmed = lq_field_assessment(row, 18, cxt);
-	c->was.assessment = c->lead.assessment;
-	c->was.confirmed = c->lead.confirmed;
-	c->was.excluded = c->lead.excluded = lq_field_text(row, 19, cxt);
-	if (c->lead.mark_stage == NULL)
-		c->lead.confirmed = NULL;
-	(void) lq_field(row, 2, &isnull);
+	value = lq_field(row, READ_SCORE, &isnull);
+	c->erased = isnull && c->was.stage == NULL && lq_text_equal(c->was.excluded, LQ_ERASED);
+	c->exists = c->exists && !c->erased;
 	if (!isnull && c->lead.model != NULL)
 	{
 		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
@@ -278,7 +328,7 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 		c->packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(packed), false, -1));
 		c->lead.score = lq_score_unpack(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
 										cxt, &problem);
-		/* a score that is not of its version is computed anew */
+		/* a state that is not of its version, or not whole, is computed anew */
 		c->scored = c->lead.score != NULL &&
 			(c->lead.mark_stage == NULL) == (c->lead.confirmed == NULL) &&
 			same_dimensions(c->lead.score, c->lead.model);
@@ -359,8 +409,9 @@ lq_cases_read_images(LqCases *cases)
 #define STATE_COLUMNS \
 	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
 	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version, " \
-	"assessment, confirmed, excluded"
-#define NSTATE 18				/* columns above */
+	"assessment, confirmed, gate, keeping, stage_since, active_at, held_from, held_until, waits_at, excluded"
+#define NSTATE 25				/* columns above */
+#define STATE_DUE 10			/* next_due_at among them */
 
 /* element types of the arrays that a write takes, after the keys' */
 static void
@@ -371,7 +422,8 @@ state_types(Oid *types)
 	Oid			assessment = lq_type_oid("assessment");
 	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
 		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid, TEXTOID};
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid,
+		TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
 
 	memcpy(types, fixed, sizeof(fixed));
 	types[0] = score;
@@ -379,10 +431,15 @@ state_types(Oid *types)
 	types[15] = types[16] = assessment;
 }
 
+/*
+ * check_at is indexed, so an update that leaves it alone can stay on its page:
+ * it only becomes earlier, until advance() puts it forward.
+ */
 static SPIPlanPtr
-plan_write(LqPipeline *p, bool update)
+plan_write(LqPipeline *p, bool update, bool forward)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, update ? LQ_PLAN_UPDATE : LQ_PLAN_INSERT);
+	SPIPlanPtr *slot = lq_plan_slot(p, !update ? LQ_PLAN_INSERT :
+									forward ? LQ_PLAN_FORWARD : LQ_PLAN_UPDATE);
 	Oid			types[NSTATE + 1];
 	Oid			elements[NSTATE];
 	StringInfoData buf;
@@ -397,15 +454,16 @@ plan_write(LqPipeline *p, bool update)
 	initStringInfo(&buf);
 	if (update)
 	{
-		lq_append(&buf, "UPDATE %s q SET (" STATE_COLUMNS ") = ROW(",
+		lq_append(&buf, "UPDATE %s q SET (" STATE_COLUMNS ", check_at) = ROW(",
 				  lq_side_name(p, "qualification"));
 		for (int i = 0; i < NSTATE; i++)
-			appendStringInfo(&buf, "%ss.c%d", i > 0 ? ", " : "", i);
-		appendStringInfoString(&buf, ") FROM ");
+			appendStringInfo(&buf, "s.c%d, ", i);
+		appendStringInfo(&buf, forward ? "s.c%d) FROM " : "LEAST(q.check_at, s.c%d)) FROM ",
+						 STATE_DUE);
 	}
 	else
-		lq_append(&buf, "INSERT INTO %s AS q (lead, " STATE_COLUMNS ") SELECT s.* FROM ",
-				  lq_side_name(p, "qualification"));
+		lq_append(&buf, "INSERT INTO %s AS q (lead, " STATE_COLUMNS ", check_at) SELECT s.*, s.c%d FROM ",
+				  lq_side_name(p, "qualification"), STATE_DUE);
 	appendStringInfoString(&buf, "ROWS FROM (");
 	for (int i = 0; i <= NSTATE; i++)
 		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
@@ -438,6 +496,22 @@ lq_case_summary(const LqCase *c, LqStored *summary)
 	summary->grade = lq_model_grade(model, score, score->as_of);
 }
 
+/* text, or null */
+static void
+set_text(Datum *values, bool *nulls, int i, const char *text)
+{
+	nulls[i] = text == NULL;
+	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* what is not finite stands for null */
+static void
+set_time(Datum *values, bool *nulls, int i, TimestampTz at)
+{
+	nulls[i] = TIMESTAMP_NOT_FINITE(at);
+	values[i] = TimestampTzGetDatum(at);
+}
+
 /* a lead's values in the order of STATE_COLUMNS */
 static void
 state_values(const LqCase *c, int published, Datum *values, bool *nulls)
@@ -454,27 +528,28 @@ state_values(const LqCase *c, int published, Datum *values, bool *nulls)
 	nulls[3] = isnan(summary.fit);
 	values[3] = Float8GetDatum(summary.fit);
 	values[4] = TimestampTzGetDatum(summary.scored_at);
-	nulls[5] = lead->stage == NULL;
-	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(lead->stage);
+	set_text(values, nulls, 5, lead->stage);
 	nulls[6] = summary.grade < 0;
 	values[6] = Int16GetDatum((int16) summary.grade);
 	values[7] = Int32GetDatum(lead->cycle);
-	nulls[8] = nulls[9] = lead->mark_stage == NULL;
-	values[8] = TimestampTzGetDatum(lead->score->mark);
-	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(lead->mark_stage);
-	nulls[10] = c->next_due_at == DT_NOEND;
-	values[10] = TimestampTzGetDatum(c->next_due_at);
-	nulls[11] = lead->attributes_at == DT_NOBEGIN;
-	values[11] = TimestampTzGetDatum(lead->attributes_at);
-	nulls[12] = c->lead_since == DT_NOBEGIN;
-	values[12] = TimestampTzGetDatum(c->lead_since);
+	set_time(values, nulls, 8, lead->mark);
+	set_text(values, nulls, 9, lead->mark_stage);
+	set_time(values, nulls, STATE_DUE, c->next_due_at);
+	set_time(values, nulls, 11, lead->attributes_at);
+	set_time(values, nulls, 12, c->lead_since);
 	values[13] = Int32GetDatum(lead->model->version);
 	values[14] = Int32GetDatum(published);
 	values[15] = PointerGetDatum(lead->assessment);
 	nulls[16] = lead->confirmed == NULL;
 	values[16] = PointerGetDatum(lead->confirmed);
-	nulls[17] = lead->excluded == NULL;
-	values[17] = nulls[17] ? (Datum) 0 : CStringGetTextDatum(lead->excluded);
+	set_text(values, nulls, 17, lead->gate);
+	values[18] = BoolGetDatum(lead->keeping);
+	set_time(values, nulls, 19, lead->stage_since);
+	set_time(values, nulls, 20, lead->active_at);
+	set_text(values, nulls, 21, lead->held_from);
+	set_time(values, nulls, 22, lead->held_until);
+	set_time(values, nulls, 23, c->waits_at);
+	set_text(values, nulls, 24, lead->excluded);
 }
 
 static bool
@@ -541,7 +616,7 @@ write_states(LqCases *cases, bool update)
 														   &lbound, elements[i],
 														   len, byval, align));
 	}
-	execute(plan_write(p, update), arrays, false);
+	execute(plan_write(p, update, cases->forward), arrays, false);
 	if (!update && SPI_processed != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -9,6 +9,9 @@
 #include "model.h"
 #include "utils/array.h"
 
+/* what "excluded" says of a lead that erase_lead() has erased, beside no stage and no score */
+#define LQ_ERASED "erased"
+
 /* what the side row says, to see whether a replay comes to the same */
 typedef struct LqStored
 {
@@ -28,6 +31,15 @@ typedef struct LqStored
 	int			grade;
 	const LqAssessment *assessment;
 	const LqAssessment *confirmed;	/* NULL: none */
+	const char *gate;
+	bool		keeping;
+	TimestampTz stage_since;
+	TimestampTz active_at;
+	const char *held_from;
+	TimestampTz held_until;
+	TimestampTz mark;
+	TimestampTz waits_at;
+	TimestampTz check_at;
 	const char *excluded;
 } LqStored;
 
@@ -45,13 +57,15 @@ typedef struct LqCase
 	bool		scored;			/* ... with a score */
 	bool		written_here;	/* ... by this transaction */
 	bool		first_touch;	/* was there before, but never scored */
+	bool		erased;			/* by erase_lead(): counts as if it did not exist */
 	bool		dirty;			/* to be written */
 	bytea	   *packed;			/* the stored score */
 	LqStored	was;
 	bool		state_same;		/* a replay came to what is stored */
 	LqLead		lead;
 	TimestampTz lead_since;		/* DT_NOBEGIN: not fixed yet */
-	TimestampTz next_due_at;	/* DT_NOEND: nothing waits */
+	TimestampTz waits_at;		/* first event of the future; DT_NOEND: none */
+	TimestampTz next_due_at;	/* when it or the clock will change something */
 	/* events */
 	bool		replay;			/* load and run all events */
 	const char *initial;		/* stage before the first event; NULL: from column */
@@ -64,6 +78,7 @@ typedef struct LqCase
 	List	   *fixed;			/* of LqFixed: history rows that stand */
 	/* result */
 	List	   *moves;			/* of LqMove */
+	bool		refused;		/* a move by hand found no gate that holds */
 } LqCase;
 
 typedef struct LqFixed
@@ -71,6 +86,8 @@ typedef struct LqFixed
 	int64		id;
 	const char *cause;
 	const char *stage;
+	const char *gate;			/* that a person went through; NULL: none */
+	TimestampTz held_until;
 	TimestampTz at;
 } LqFixed;
 
@@ -83,10 +100,8 @@ typedef struct LqCases
 	MemoryContext cxt;			/* in which the cases live */
 	int			guc_level;		/* of planner settings, 0: none */
 	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
-	/* what history rows say */
-	const char *origin;
-	const char *actor;			/* of manual moves */
-	const char *reason;
+	bool		forward;		/* check_at becomes next_due_at: advance() */
+	const char *origin;			/* of history rows */
 	/* called now and then while there is much to do; NULL: nobody waits */
 	void		(*tick) (void *arg);
 	void	   *tick_arg;
@@ -110,6 +125,7 @@ typedef enum LqPlan
 	LQ_PLAN_LOOK,
 	LQ_PLAN_READ,
 	LQ_PLAN_UPDATE,
+	LQ_PLAN_FORWARD,
 	LQ_PLAN_INSERT,
 	LQ_PLAN_STAGE,
 	LQ_PLAN_IMAGES,
@@ -122,6 +138,7 @@ typedef enum LqPlan
 	LQ_PLAN_HISTORY_LINK,
 	LQ_PLAN_HISTORY_SUPERSEDE,
 	LQ_PLAN_HISTORY_CLOSE,
+	LQ_PLAN_DUE,
 	LQ_PLAN_COUNT
 } LqPlan;
 

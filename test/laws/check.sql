@@ -16,17 +16,67 @@ $$
 		ELSE abs(a - b) <= 1e-9 * coalesce(magnitude, 0) + 1e-12 END
 $$;
 
+-- Crossings are found to the millisecond, by other arithmetic: what the clock
+-- does may be dated two apart.
+CREATE FUNCTION laws.same_time(a timestamptz, b timestamptz, by_clock boolean)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE AS
+$$
+	SELECT a IS NOT DISTINCT FROM b OR coalesce(by_clock AND isfinite(a)
+		AND isfinite(b) AND abs(extract(epoch FROM a - b)) <= 0.002, false)
+$$;
+
 -- The stored state, with keys as text: these are filled by laws.look.
 CREATE UNLOGGED TABLE laws.s_state (
 	lead text PRIMARY KEY, leads_stage text, touched boolean, stage text,
 	total float8, engagement float8, fit float8, scored_at timestamptz,
-	grade text, mark timestamptz, assessment text, confirmed text);
+	grade text, mark timestamptz, assessment text, confirmed text,
+	gate text, keeping boolean, since timestamptz, active_at timestamptz,
+	cycle int, next_due_at timestamptz, check_at timestamptz);
 CREATE UNLOGGED TABLE laws.s_history (
 	lead text, step int, id bigint, stage text, from_stage text,
 	entered_at timestamptz, left_at timestamptz, cause text, gate text,
 	total float8, engagement float8, fit float8, version int,
-	assessment text, PRIMARY KEY (lead, step));
+	assessment text, cycle int, PRIMARY KEY (lead, step));
 CREATE UNLOGGED TABLE laws.s_image (lead text, number int, values jsonb);
+
+-- Several moves at one instant: each from where the one before led.
+CREATE PROCEDURE laws.chain()
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	g record;
+	at_stage text;
+	remaining int[];
+	chained int[];
+	next int;
+BEGIN
+	FOR g IN
+		SELECT h.lead, array_agg(h.step ORDER BY h.step) AS steps
+		FROM laws.s_history h GROUP BY h.lead, h.entered_at
+		HAVING count(*) > 2
+	LOOP
+		SELECT h.stage INTO at_stage FROM laws.s_history h
+		WHERE h.lead = g.lead AND h.step = g.steps[1] - 1;
+		remaining := g.steps;
+		chained := '{}';
+		WHILE cardinality(remaining) > 0
+		LOOP
+			SELECT h.step, h.stage INTO next, at_stage FROM laws.s_history h
+			WHERE h.lead = g.lead AND h.step = ANY (remaining)
+			ORDER BY h.left_at, h.from_stage IS NOT DISTINCT FROM at_stage DESC,
+				h.step LIMIT 1;
+			chained := chained || next;
+			remaining := array_remove(remaining, next);
+		END LOOP;
+		UPDATE laws.s_history h SET step = -h.step
+		WHERE h.lead = g.lead AND h.step = ANY (g.steps);
+		UPDATE laws.s_history h
+		SET step = g.steps[array_position(chained, -h.step)]
+		WHERE h.lead = g.lead AND h.step < 0;
+	END LOOP;
+END
+$$;
 
 CREATE PROCEDURE laws.look(p_pipeline text)
 LANGUAGE plpgsql AS
@@ -46,11 +96,12 @@ BEGIN
 				WHERE s.pipeline = %2$L AND s.stored_as = l.stage), l.stage),
 			q.lead IS NOT NULL, q.stage, q.total_at_event,
 			q.engagement_at_event, q.fit_at_event, q.scored_at,
-			q.grade::text, q.mark, q.assessment::text, q.confirmed::text
+			q.grade::text, q.mark, q.assessment::text, q.confirmed::text,
+			q.gate, coalesce(q.keeping, false), q.stage_since, q.active_at,
+			q.cycle, q.next_due_at, q.check_at
 		 FROM %3$I.%4$I l LEFT JOIN %3$I.%5$I q ON q.lead = l.%1$I',
 		p.lead_key, p_pipeline, p.leads_schema, p.leads_table,
 		p.prefix || '_qualification');
-	-- at one instant in the order of events
 	EXECUTE format(
 		'INSERT INTO laws.s_history
 		 SELECT h.lead::text, row_number() OVER (PARTITION BY h.lead
@@ -59,10 +110,11 @@ BEGIN
 					h.cause), h.id),
 			h.id, h.stage, h.from_stage, h.entered_at, h.left_at, h.cause,
 			h.gate, h.total, h.engagement, h.fit, h.version,
-			h.assessment::text
+			h.assessment::text, h.cycle
 		 FROM %1$I.%2$I h JOIN laws.s_state s ON s.lead = h.lead::text
 		 WHERE h.superseded_at IS NULL', p.leads_schema,
 		p.prefix || '_stage_history');
+	CALL laws.chain();
 	EXECUTE format(
 		'INSERT INTO laws.s_image
 		 SELECT a.lead::text, row_number() OVER (PARTITION BY a.lead
@@ -83,9 +135,34 @@ CREATE FUNCTION laws.oracle_path(p_lead text) RETURNS text
 LANGUAGE sql AS
 $$
 	SELECT string_agg(format('%s->%s%s %s..%s %s [%s]', p.from_stage, p.stage,
-		'(' || array_to_string(p.gates, '|') || ')', p.entered_at, p.left_at,
+		'(' || p.gate || ')', p.entered_at, p.left_at,
 		p.cause, laws.assessment(p.probe)), E'\n' ORDER BY p.step)
 	FROM laws.o_path p WHERE p.lead = p_lead
+$$;
+
+-- A lead for which the clock is due at the time of its newest event.
+CREATE FUNCTION laws.may_differ(p_lead text) RETURNS boolean
+LANGUAGE sql STABLE AS
+$$
+	SELECT EXISTS (SELECT FROM laws.o_horizon h
+		JOIN laws.o_due d USING (lead)
+		JOIN laws.o_state s USING (lead)
+		WHERE h.lead = p_lead AND d.tied AND s.visit = 0
+		AND s.at = h.until)
+$$;
+
+-- The oracle, with the clock as far as it has run for each lead; where it is
+-- due at the very time of the newest event, it may or may not have run. The
+-- caller has called laws.look.
+CREATE PROCEDURE laws.recompute_stored(p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	DELETE FROM laws.o_horizon;
+	INSERT INTO laws.o_horizon SELECT s.lead, s.scored_at FROM laws.s_state s
+	WHERE s.touched;
+	CALL laws.recompute(p_pipeline, p_ahead => '1 year');
+END
 $$;
 
 -- Stored state and history against the oracle. The caller has called
@@ -98,20 +175,37 @@ BEGIN
 	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
 	SELECT p_seed, 'state', s.lead, i.item, i.expected, i.actual
 	FROM laws.s_state s
-	LEFT JOIN laws.o_result o ON o.lead = s.lead,
+	LEFT JOIN laws.o_result o ON o.lead = s.lead
+	LEFT JOIN laws.o_due d ON d.lead = s.lead
+	CROSS JOIN LATERAL (SELECT CASE WHEN o.scored_at = s.scored_at THEN 1
+		ELSE 1000 END AS scale) x,
 	LATERAL (VALUES
 		('total_at_event', o.total::text, s.total::text,
-		 laws.near(o.total, s.total, o.magnitude)),
+		 laws.near(o.total, s.total, o.magnitude * scale)),
 		('engagement_at_event', o.engagement::text, s.engagement::text,
-		 laws.near(o.engagement, s.engagement, o.engagement_magnitude)),
+		 laws.near(o.engagement, s.engagement,
+			o.engagement_magnitude * scale)),
 		('fit_at_event', o.fit::text, s.fit::text,
-		 laws.near(o.fit, s.fit, o.fit_magnitude)),
+		 laws.near(o.fit, s.fit, o.fit_magnitude * scale)),
 		('scored_at', o.scored_at::text, s.scored_at::text,
-		 o.scored_at IS NOT DISTINCT FROM s.scored_at),
+		 laws.same_time(o.scored_at, s.scored_at, o.visit > 0)),
+		('gate', o.gate, s.gate, o.gate IS NOT DISTINCT FROM s.gate),
+		('keeping', o.keeping::text, s.keeping::text, o.keeping = s.keeping),
+		('stage_since', o.since::text, s.since::text,
+		 laws.same_time(o.since, s.since, true)),
+		('active_at', o.active_at::text, s.active_at::text,
+		 o.active_at IS NOT DISTINCT FROM s.active_at),
+		('cycle', o.cycle::text, s.cycle::text, o.cycle = s.cycle),
+		('next_due_at', d.due::text, s.next_due_at::text,
+		 CASE WHEN d.due IS NULL THEN s.next_due_at IS NULL
+			OR s.next_due_at > s.scored_at + interval '1 year'
+			ELSE laws.same_time(d.due, s.next_due_at, true) END),
+		('check_at', '<= ' || s.next_due_at, s.check_at::text,
+		 s.next_due_at IS NULL OR coalesce(s.check_at <= s.next_due_at, false)),
 		('stage', o.stage, s.stage, o.stage IS NOT DISTINCT FROM s.stage),
 		('grade', o.grade, s.grade, o.grade IS NOT DISTINCT FROM s.grade),
 		('mark', o.mark::text, s.mark::text,
-		 o.mark IS NOT DISTINCT FROM s.mark),
+		 laws.same_time(o.mark, s.mark, true)),
 		('assessment', o.assessment, s.assessment,
 		 o.assessment IS NOT DISTINCT FROM s.assessment),
 		('confirmed', o.confirmed, s.confirmed,
@@ -119,7 +213,8 @@ BEGIN
 		('stage column of leads', o.stage, s.leads_stage,
 		 o.stage IS NOT DISTINCT FROM s.leads_stage)
 	) AS i(item, expected, actual, agrees)
-	WHERE s.touched AND NOT i.agrees;
+	WHERE s.touched AND NOT coalesce(i.agrees, false)
+	AND NOT laws.may_differ(s.lead);
 
 	INSERT INTO laws.difference (seed, law, lead, item, expected, actual)
 	SELECT p_seed, 'state', s.lead, 'side row', 'one', 'none'
@@ -133,22 +228,31 @@ BEGIN
 		laws.stored_path(lead)
 	FROM laws.o_path o
 	FULL JOIN laws.s_history h USING (lead, step)
+	LEFT JOIN LATERAL (SELECT x.cause FROM laws.o_path x
+		WHERE x.lead = o.lead AND x.step = o.step + 1) n ON true
+	LEFT JOIN LATERAL (SELECT CASE WHEN o.entered_at = h.entered_at THEN 1
+		ELSE 1000 END AS scale) x ON true
 	LEFT JOIN laws.o_value t ON t.probe = o.probe AND t.dimension = 'total'
 	LEFT JOIN laws.o_value e ON e.probe = o.probe
 		AND e.dimension = 'engagement'
 	LEFT JOIN laws.o_value f ON f.probe = o.probe AND f.dimension = 'fit'
 	WHERE EXISTS (SELECT FROM laws.s_state s
 		WHERE s.lead = coalesce(o.lead, h.lead) AND s.touched)
-	AND ((o.stage, o.entered_at, o.left_at, o.cause)
-			IS DISTINCT FROM (h.stage, h.entered_at, h.left_at, h.cause)
+	AND NOT laws.may_differ(coalesce(o.lead, h.lead))
+	AND ((o.stage, o.cause) IS DISTINCT FROM (h.stage, h.cause)
+		OR o.cycle IS DISTINCT FROM h.cycle AND o.cause <> 'attached'
+		OR NOT laws.same_time(o.entered_at, h.entered_at,
+			o.cause IN ('decay', 'clock'))
+		OR NOT laws.same_time(o.left_at, h.left_at,
+			n.cause IN ('decay', 'clock'))
 		OR (o.cause NOT IN ('manual', 'attached') OR o.history IS NULL) AND (
-			(o.from_stage, o.version) IS DISTINCT FROM (h.from_stage, h.version)
-			OR (h.gate = ANY (o.gates)) IS DISTINCT FROM
-				CASE WHEN o.gates IS NOT NULL THEN true END
+			(o.from_stage, o.version, o.gate)
+				IS DISTINCT FROM (h.from_stage, h.version, h.gate)
 			OR laws.assessment(o.probe) IS DISTINCT FROM h.assessment
-			OR NOT laws.near(t.value, h.total, 1 + t.magnitude)
-			OR NOT laws.near(e.value, h.engagement, 1 + e.magnitude)
-			OR NOT laws.near(f.value, h.fit, 1 + f.magnitude)));
+			OR NOT laws.near(t.value, h.total, (1 + t.magnitude) * scale)
+			OR NOT laws.near(e.value, h.engagement,
+				(1 + e.magnitude) * scale)
+			OR NOT laws.near(f.value, h.fit, (1 + f.magnitude) * scale)));
 END
 $$;
 
@@ -312,7 +416,8 @@ $$;
 
 -- What is stored now against what was kept. Leads that have no events of
 -- their own begin at the clock where there is no creation column.
-CREATE PROCEDURE laws.check_kept(p_seed int, p_law text, p_same_rows boolean)
+CREATE PROCEDURE laws.check_kept(p_seed int, p_law text, p_same_rows boolean,
+	p_same_ids boolean = NULL)
 LANGUAGE plpgsql AS
 $$
 #variable_conflict use_column
@@ -322,10 +427,14 @@ BEGIN
 	FROM laws.k_state k
 	FULL JOIN laws.s_state s USING (lead)
 	LEFT JOIN laws.o_result o USING (lead)
-	WHERE ((k.stage, k.scored_at, k.grade, k.leads_stage, k.assessment,
-			k.confirmed)
-			IS DISTINCT FROM (s.stage, s.scored_at, s.grade, s.leads_stage,
-				s.assessment, s.confirmed)
+	WHERE ((k.stage, k.grade, k.leads_stage, k.assessment, k.confirmed,
+			k.gate, k.keeping, k.cycle, k.active_at)
+			IS DISTINCT FROM (s.stage, s.grade, s.leads_stage, s.assessment,
+				s.confirmed, s.gate, s.keeping, s.cycle, s.active_at)
+		OR NOT laws.same_time(k.scored_at, s.scored_at, o.visit > 0)
+		OR NOT laws.same_time(k.mark, s.mark, true)
+		OR NOT laws.same_time(k.since, s.since, true)
+		OR NOT laws.same_time(k.next_due_at, s.next_due_at, true)
 		OR NOT laws.near(k.total, s.total, o.magnitude)
 		OR NOT laws.near(k.engagement, s.engagement, o.engagement_magnitude)
 		OR NOT laws.near(k.fit, s.fit, o.fit_magnitude))
@@ -337,11 +446,14 @@ BEGIN
 	FROM laws.k_history k
 	FULL JOIN laws.s_history s USING (lead, step)
 	LEFT JOIN laws.o_result o USING (lead)
-	WHERE ((k.stage, k.from_stage, k.entered_at, k.left_at, k.cause, k.gate,
-			k.version, k.assessment)
-			IS DISTINCT FROM (s.stage, s.from_stage, s.entered_at, s.left_at,
-				s.cause, s.gate, s.version, s.assessment)
-		OR p_same_rows AND k.id IS DISTINCT FROM s.id
+	WHERE ((k.stage, k.from_stage, k.cause, k.gate, k.version, k.assessment,
+			k.cycle)
+			IS DISTINCT FROM (s.stage, s.from_stage, s.cause, s.gate,
+				s.version, s.assessment, s.cycle)
+		OR NOT laws.same_time(k.entered_at, s.entered_at,
+			k.cause IN ('decay', 'clock'))
+		OR NOT laws.same_time(k.left_at, s.left_at, true)
+		OR coalesce(p_same_ids, p_same_rows) AND k.id IS DISTINCT FROM s.id
 		OR NOT laws.near(k.total, s.total, 1 + o.magnitude))
 	AND (p_same_rows OR laws.is_dated(lead));
 END
@@ -409,6 +521,82 @@ BEGIN
 END
 $$;
 
+-- The oracle, with the clock up to now for every lead.
+CREATE PROCEDURE laws.recompute_now(p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	DELETE FROM laws.o_horizon;
+	CALL laws.recompute(p_pipeline, clock_timestamp(), '1 year');
+END
+$$;
+
+-- Law 1 with the clock: the clock at each of its times, once to the end, or
+-- never before a recompute; all from the state as the script left it.
+CREATE PROCEDURE laws.check_clock(p_seed int, p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	way text;
+	states laws.s_state[];
+	histories laws.s_history[];
+	stepped_states laws.s_state[];
+	stepped_histories laws.s_history[];
+	jumped_states laws.s_state[];
+	jumped_histories laws.s_history[];
+	problems text[];
+BEGIN
+	FOREACH way IN ARRAY '{step,jump,recompute}'::text[]
+	LOOP
+		BEGIN
+			IF way = 'step' THEN
+				CALL laws.step_clock(p_pipeline);
+			ELSIF way = 'jump' THEN
+				PERFORM lead_qualify.advance(p_pipeline);
+			ELSE
+				PERFORM lead_qualify.recompute(p_pipeline);
+			END IF;
+			CALL laws.look(p_pipeline);
+			SELECT array_agg(s) INTO states FROM laws.s_state s;
+			SELECT array_agg(h) INTO histories FROM laws.s_history h;
+			SELECT array_agg(v::text) INTO problems
+			FROM lead_qualify.verify(p_pipeline) v;
+			SET CONSTRAINTS ALL IMMEDIATE;
+			RAISE SQLSTATE 'LW001';
+		EXCEPTION WHEN SQLSTATE 'LW001' THEN
+			NULL;
+		END;
+		INSERT INTO laws.difference (seed, law, item, actual)
+		SELECT p_seed, 'verify after ' || way, 'row', x
+		FROM unnest(problems) AS x;
+		IF way = 'step' THEN
+			stepped_states := states;
+			stepped_histories := histories;
+		ELSIF way = 'jump' THEN
+			jumped_states := states;
+			jumped_histories := histories;
+		END IF;
+	END LOOP;
+
+	DELETE FROM laws.s_state;
+	DELETE FROM laws.s_history;
+	INSERT INTO laws.s_state SELECT * FROM unnest(stepped_states);
+	INSERT INTO laws.s_history SELECT * FROM unnest(stepped_histories);
+	CALL laws.keep();
+	DELETE FROM laws.s_state;
+	DELETE FROM laws.s_history;
+	INSERT INTO laws.s_state SELECT * FROM unnest(jumped_states);
+	INSERT INTO laws.s_history SELECT * FROM unnest(jumped_histories);
+	CALL laws.check_kept(p_seed, 'clock: step, jump', true, false);
+	CALL laws.keep();
+	DELETE FROM laws.s_state;
+	DELETE FROM laws.s_history;
+	INSERT INTO laws.s_state SELECT * FROM unnest(states);
+	INSERT INTO laws.s_history SELECT * FROM unnest(histories);
+	CALL laws.check_kept(p_seed, 'clock: jump, recompute', true, false);
+END
+$$;
+
 -- All checks of the script that has just run.
 CREATE PROCEDURE laws.check_script(p_seed int)
 LANGUAGE plpgsql AS
@@ -425,13 +613,25 @@ BEGIN
 		PERFORM lead_qualify.recompute(l.pipeline);
 	END IF;
 
-	CALL laws.recompute(l.pipeline);
 	CALL laws.look(l.pipeline);
+	CALL laws.recompute_stored(l.pipeline);
 	CALL laws.check_state(p_seed);
 	IF NOT l.has_stages THEN
 		CALL laws.check_log(p_seed);
 	END IF;
 	CALL laws.check_verify(p_seed, l.pipeline);
+	COMMIT;
+
+	-- with the clock up to now
+	CALL laws.recompute_now(l.pipeline);
+	CALL laws.check_clock(p_seed, l.pipeline);
+	IF p_seed % 2 = 0 THEN
+		CALL laws.step_clock(l.pipeline);
+	ELSE
+		PERFORM lead_qualify.advance(l.pipeline);
+	END IF;
+	CALL laws.look(l.pipeline);
+	CALL laws.check_state(p_seed);
 	CALL laws.check_explain(p_seed, l.pipeline);
 	COMMIT;
 
@@ -445,6 +645,8 @@ BEGIN
 	IF is_pure THEN
 		CALL laws.check_batch(p_seed);
 		COMMIT;
+		CALL laws.check_verify(p_seed, l.pipeline);
+		PERFORM lead_qualify.advance(l.pipeline);
 		CALL laws.look(l.pipeline);
 		CALL laws.check_kept(p_seed, 'batch', false);
 		CALL laws.check_verify(p_seed, l.pipeline);
@@ -477,7 +679,7 @@ DECLARE
 BEGIN
 	SELECT * INTO STRICT p FROM lead_qualify.pipeline
 	WHERE pipeline = p_pipeline;
-	CALL laws.recompute(p_pipeline);
+	CALL laws.recompute_now(p_pipeline);
 	-- the lead with the longest path, as there are rows to falsify
 	SELECT o.lead INTO STRICT victim FROM laws.o_path o
 	WHERE o.history IS NULL AND o.left_at IS NOT NULL
@@ -513,6 +715,22 @@ BEGIN
 			 'SET entered_at = entered_at + interval ''1 second'' '
 			 'WHERE lead::text = %4$L AND cause <> ''manual'' '
 			 'AND superseded_at IS NULL'),
+			('a time of entry', true, 'UPDATE %1$I.%2$I '
+			 'SET stage_since = stage_since + interval ''1 second'' '
+			 'WHERE lead::text = %4$L'),
+			('a time of activity', true, 'UPDATE %1$I.%2$I '
+			 'SET active_at = active_at - interval ''1 second'' '
+			 'WHERE lead::text = %4$L'),
+			('a gate of entry', true, 'UPDATE %1$I.%2$I '
+			 'SET gate = ''none of them'' WHERE lead::text = %4$L'),
+			('a score that binds', true, 'UPDATE %1$I.%2$I '
+			 'SET keeping = NOT coalesce(keeping, false) '
+			 'WHERE lead::text = %4$L'),
+			('a cycle', true, 'UPDATE %1$I.%2$I SET cycle = cycle + 1 '
+			 'WHERE lead::text = %4$L'),
+			('a due time', true, 'UPDATE %1$I.%2$I '
+			 'SET next_due_at = ''2400-01-01'', check_at = ''2500-01-01'' '
+			 'WHERE lead::text = %4$L'),
 			('a missing history row', true, 'DELETE FROM %1$I.%3$I '
 			 'WHERE lead::text = %4$L AND cause = ''created''')
 		) AS f(title, oracle, sql)

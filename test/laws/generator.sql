@@ -213,8 +213,8 @@ BEGIN
 	IF l.has_stages THEN
 		PERFORM laws.say('INSERT INTO %s (%s, created_at, employees, industry, '
 			'stage) SELECT i * 7 - 3, ''2026-01-10 00:00+00'', i * 10, '
-			'''SaaS'', (ARRAY[''lead'', ''mql'', ''sql'', ''hold''])'
-			'[i %% 4 + 1] FROM generate_series(1, 8) AS i', l.leads,
+			'''SaaS'', (ARRAY[''lead'', ''mql'', ''sql'', ''hold'', '
+			'''recycled''])[i %% 5 + 1] FROM generate_series(1, 8) AS i', l.leads,
 			l.lead_key);
 		PERFORM laws.say('INSERT INTO %s SELECT 900000 + i, i %% 10 * 7 - 3, '
 			'(ARRAY[''visit'', ''form'', ''demo''])[i %% 3 + 1], '
@@ -408,9 +408,23 @@ DECLARE
 	needs int[] := ARRAY[laws.number(1, 10)];
 	condition text;
 	stages text[];
+	total text;
+	engagement text;
+	keeps constant int := CASE WHEN laws.chance(0.6) THEN laws.number(1, 3) END;
+	waits constant int := CASE WHEN laws.chance(0.35) THEN laws.number(1, 4) END;
 BEGIN
 	IF laws.chance(0.5) THEN
 		needs := needs || laws.number(1, 7);
+	END IF;
+	-- some gates wait for the clock alone
+	IF waits = 4 OR waits IS NOT NULL AND laws.chance(0.3) THEN
+		needs := '{}';
+	END IF;
+	IF 1 = ANY (needs) THEN
+		total := laws.pick('15', '30', '37.7', '60');
+	END IF;
+	IF 2 = ANY (needs) THEN
+		engagement := laws.pick('5.5', '12', '20', '25.25', '40');
 	END IF;
 	IF 6 = ANY (needs) THEN
 		condition := laws.signal_condition();
@@ -418,11 +432,14 @@ BEGIN
 	IF 7 = ANY (needs) THEN
 		condition := concat_ws(' AND ', condition, laws.lead_condition());
 	END IF;
-	IF laws.chance(0.5) THEN
+	IF laws.chance(0.6) THEN
 		SELECT array_agg(s) INTO stages FROM unnest(lower_stages) AS s
 		WHERE laws.chance(0.7);
 		IF laws.chance(0.6) THEN
 			stages := stages || 'hold'::text;
+		END IF;
+		IF laws.chance(0.8) THEN
+			stages := stages || 'recycled'::text;
 		END IF;
 		IF laws.chance(0.1) THEN
 			stages := stages || 'disqualified'::text;
@@ -430,21 +447,25 @@ BEGIN
 	END IF;
 	PERFORM laws.say('INSERT INTO lead_qualify.gate (pipeline, stage, name, '
 		'from_stages, min_total, min_engagement, min_fit, min_grade, '
-		'framework, activity_type, condition, automatic, enabled) VALUES (%L, '
-		'%L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline, stage,
-		name,
-		stages::text,
-		CASE WHEN 1 = ANY (needs)
-			THEN laws.pick('15', '30', '37.7', '60') END,
-		CASE WHEN 2 = ANY (needs)
-			THEN laws.pick('5.5', '12', '20', '25.25', '40') END,
+		'framework, activity_type, condition, automatic, enabled, after, idle, '
+		'keep_total, keep_engagement, fallback_stage) VALUES (%L, %L, %L, %L, '
+		'%L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L, %L)', l.pipeline,
+		stage, name, stages::text, total, engagement,
 		CASE WHEN 3 = ANY (needs) THEN laws.pick('5', '10', '15') END,
 		CASE WHEN 4 = ANY (needs) THEN laws.pick('A', 'B', 'C') END,
 		CASE WHEN needs && '{8,9,10}'
 			THEN laws.pick('BANT', 'champ', 'CHAMP', 'Own', 'Own') END,
 		CASE WHEN 5 = ANY (needs) THEN laws.pick('demo', 'form', 'call') END,
 		condition, (NOT laws.chance(0.08))::text,
-		(NOT laws.chance(0.05))::text);
+		(NOT laws.chance(0.05))::text,
+		CASE WHEN waits IN (1, 3, 4) THEN laws.span() END,
+		CASE WHEN waits IN (2, 3) THEN laws.span() END,
+		CASE WHEN keeps IN (1, 3) THEN least(total::numeric - 1,
+			laws.pick('2', '6', '9.5', '14', '25')::numeric)::text END,
+		CASE WHEN keeps IN (2, 3) THEN least(engagement::numeric - 1,
+			laws.pick('-3', '1', '4.5', '8', '11.1')::numeric)::text END,
+		CASE WHEN keeps IS NOT NULL
+			THEN lower_stages[laws.number(1, cardinality(lower_stages))] END);
 END
 $$;
 
@@ -639,8 +660,9 @@ BEGIN
 		'(%1$L, ''sql'', 5, ''sql'', NULL), (%1$L, ''opportunity'', 6, '
 		'''opportunity'', NULL), (%1$L, ''customer'', 7, ''won'', NULL), '
 		'(%1$L, ''hold'', %3$s, ''hold'', NULL), '
+		'(%1$L, ''recycled'', %4$s, ''recycled'', NULL), '
 		'(%1$L, ''disqualified'', 9, ''disqualified'', NULL)', l.pipeline,
-		stored, laws.pick('2', '8'));
+		stored, laws.pick('2', '8'), laws.pick('10', '11'));
 
 	FOREACH name IN ARRAY '{mql,sal,sql,opportunity,customer}'::text[]
 	LOOP
@@ -693,7 +715,26 @@ BEGIN
 	FOR i IN 1 .. laws.number(1, 2)
 	LOOP
 		rule := 'x_' || laws.number(1, 5);
-		CASE laws.number(1, 13)
+		CASE laws.number(1, 17)
+			WHEN 14 THEN
+				PERFORM laws.say('UPDATE lead_qualify.gate SET after = %L '
+					'WHERE pipeline = %L AND stage = %L AND name = ''g1''',
+					laws.span(), l.pipeline, laws.pick('mql', 'sql'));
+			WHEN 15 THEN
+				PERFORM laws.say('UPDATE lead_qualify.gate SET idle = %L '
+					'WHERE pipeline = %L AND stage = %L AND name = ''g1''',
+					laws.span(), l.pipeline, laws.pick('mql', 'sql'));
+			WHEN 16 THEN
+				PERFORM laws.say('UPDATE lead_qualify.gate SET keep_total = '
+					'least(min_total - 1, %s), fallback_stage = ''lead'' '
+					'WHERE pipeline = %L AND stage = %L',
+					laws.pick('-2', '3', '7.5', '12', '20'), l.pipeline,
+					laws.pick('mql', 'sal', 'sql'));
+			WHEN 17 THEN
+				PERFORM laws.say('UPDATE lead_qualify.gate SET keep_total = '
+					'NULL, keep_engagement = NULL, fallback_stage = NULL '
+					'WHERE pipeline = %L AND stage = %L', l.pipeline,
+					laws.pick('mql', 'sal', 'sql'));
 			WHEN 13 THEN
 				PERFORM laws.say('UPDATE lead_qualify.rule SET answers = %L '
 					'WHERE pipeline = %L AND name = %L',
@@ -788,8 +829,8 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY names
 	LOOP
-		stage := CASE WHEN laws.chance(0.08)
-			THEN laws.pick('mql', 'hold', 'sql') END;
+		stage := CASE WHEN laws.chance(0.12)
+			THEN laws.pick('mql', 'hold', 'sql', 'recycled', 'recycled') END;
 		rows := concat_ws(', ', rows, format('(%L, %L, %L, %L, %L%s)', name,
 			stage, stage, laws.pick(NULL, '5', '20', '60', '600'),
 			laws.pick(NULL, 'SaaS', 'SaaS', 'Staff', 'Staff', 'press',
@@ -814,7 +855,8 @@ DECLARE
 	industry constant text := laws.pick('NULL', '''SaaS''', '''Staff''',
 		'''press''', '''Retail''');
 	stage constant text := laws.pick('lead', 'lead', 'mql', 'sal', 'sql',
-		'opportunity', 'customer', 'hold', 'hold', 'disqualified');
+		'opportunity', 'customer', 'hold', 'hold', 'recycled', 'recycled',
+		'recycled', 'disqualified');
 	chosen text;
 	stored text;
 BEGIN
@@ -940,6 +982,64 @@ BEGIN
 END
 $$;
 
+-- The clock runs at each time that it is due, the earliest first; so many
+-- times at most.
+CREATE PROCEDURE laws.step_clock(p_pipeline text, p_most int = 100000)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	p record;
+	due timestamptz;
+	last timestamptz;
+BEGIN
+	SELECT * INTO STRICT p FROM lead_qualify.pipeline
+	WHERE pipeline = p_pipeline;
+	FOR i IN 1 .. p_most
+	LOOP
+		EXECUTE format('SELECT min(q.next_due_at) FROM %1$I.%2$I q '
+			'WHERE EXISTS (SELECT FROM %1$I.%3$I l WHERE l.%4$I = q.lead)',
+			p.leads_schema, p.prefix || '_qualification', p.leads_table,
+			p.lead_key) INTO due;
+		EXIT WHEN due IS NULL OR due > clock_timestamp();
+		IF due <= last THEN
+			RAISE 'due at % after advance to %', due, last;
+		END IF;
+		PERFORM lead_qualify.advance(p_pipeline, due);
+		last := due;
+	END LOOP;
+END
+$$;
+
+-- The clock runs in the middle of a script, or something happens at the very
+-- time at which it is due.
+CREATE PROCEDURE laws.say_clock(l laws.layout, lead text, at timestamptz,
+	INOUT last int)
+LANGUAGE plpgsql AS
+$$
+BEGIN
+	IF laws.chance(0.35) THEN
+		last := last + 1;
+		PERFORM laws.say('INSERT INTO %s (id, assessment, lead, answered_at) '
+			'SELECT %s, %L, q.lead, q.next_due_at FROM %s q '
+			'WHERE q.next_due_at < ''2026-06-01'' '
+			'ORDER BY q.lead::text = %L DESC, md5(q.lead::text) LIMIT 1',
+			laws.side_table(l, '_answers'), laws.answer_id(last),
+			laws.some_answers(), laws.side_table(l, '_qualification'), lead);
+		RETURN;
+	END IF;
+	PERFORM laws.say(laws.pick(
+		'SELECT lead_qualify.advance(%1$L, %2$L)',
+		'SELECT lead_qualify.advance(%1$L, %2$L)',
+		'SELECT lead_qualify.advance(%1$L, %2$L)',
+		'SELECT lead_qualify.advance(%1$L)',
+		'CALL laws.step_clock(%1$L, %3$s)',
+		'CALL laws.step_clock(%1$L, %3$s)',
+		'SELECT lead_qualify.recompute(%1$L)'), l.pipeline,
+		to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00',
+		laws.number(1, 12)::text);
+END
+$$;
+
 -- Mostly as far on as the script is, else any time; many at whole hours or
 -- days; NULL is the present, at which nothing of a pure script happens.
 CREATE FUNCTION laws.some_time(base timestamptz, part float8, grain text,
@@ -1043,6 +1143,10 @@ BEGIN
 		target := CASE source WHEN 1 THEN l.activities
 			ELSE split_part(l.leads, '.', 1) || '.calls' END;
 		CASE
+			WHEN laws.chance(0.1) THEN
+				CALL laws.say_clock(l, chosen, base + least(1.1, part
+					+ laws.number(-1, 3) * 0.1) * 90 * interval '24 hours',
+					answers);
 			WHEN laws.chance(0.16) THEN
 				times := ARRAY(SELECT laws.some_time(base, part, grain,
 						CASE WHEN pure THEN 0 ELSE greatest(present, 0.3) END)

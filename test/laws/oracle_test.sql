@@ -66,7 +66,8 @@ BEGIN
 				{"stage": "mql", "position": 2, "kind": "mql"},
 				{"stage": "sql", "position": 4, "kind": "sql"},
 				{"stage": "won", "position": 6, "kind": "won"},
-				{"stage": "hold", "position": 7, "kind": "hold"}]'::jsonb,
+				{"stage": "hold", "position": 7, "kind": "hold"},
+				{"stage": "recycled", "position": 8, "kind": "recycled"}]'::jsonb,
 			'gates', (SELECT coalesce(jsonb_agg(jsonb_build_object(
 				'automatic', true, 'enabled', true) || g), '[]')
 				FROM jsonb_array_elements(gates) g),
@@ -111,7 +112,7 @@ CREATE FUNCTION laws.hand_path(p_lead text) RETURNS text
 LANGUAGE sql AS
 $$
 	SELECT string_agg(format('%s %s%s %s', p.cause, p.stage,
-			coalesce('(' || array_to_string(p.gates, ',') || ')', ''),
+			coalesce('(' || p.gate || ')', ''),
 			coalesce(to_char(p.entered_at AT TIME ZONE 'UTC', 'MM-DD HH24:MI'),
 				'unknown')),
 		'; ' ORDER BY p.step)
@@ -587,6 +588,217 @@ BEGIN
 	PERFORM laws.expect('confirmed after a second mark',
 		laws.hand_answers('3'),
 		'authority=yes, budget=yes, need=yes, timing=weak / timing=weak');
+	-- the clock: a score that falls, the moment to the second; points go on
+	-- counting, so that two more visits are enough
+	CALL laws.hand_config(1, '-infinity', '[
+		{"name": "visit", "activity_type": "v", "points": 10, "decay": "exponential", "period": "10 days"}]',
+		gates => '[{"stage": "mql", "name": "score", "min_engagement": 25, "keep_engagement": 10, "fallback_stage": "lead"}]');
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base);
+	INSERT INTO laws_hand.activities
+	SELECT 100 * l + i, l, 'v', base + CASE WHEN i > 3 THEN 20 ELSE 0 END * day
+	FROM generate_series(1, 2) l, generate_series(1, 5) i
+	WHERE l = 1 OR i <= 3;
+	CALL laws.recompute('hand');
+	-- no farther than the newest event
+	PERFORM laws.expect('the clock between events', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(score) 01-01 00:00; '
+		'decay lead 01-16 20:23; activity mql(score) 01-21 00:00');
+	PERFORM laws.expect('the clock after the newest event',
+		laws.hand_path('2'),
+		'created lead 01-01 00:00; activity mql(score) 01-01 00:00');
+	CALL laws.recompute('hand', base + 40 * day);
+	-- 10 * log2(3) and 20 + 10 * log2(2.75) days
+	PERFORM laws.expect('the moment of a crossing', (SELECT array_agg(
+		round(extract(epoch FROM p.entered_at - base), 2) ORDER BY p.entered_at)
+		FROM laws.o_path p WHERE p.cause = 'decay' AND p.lead = '1'),
+		'{1369407.60,2988948.92}'::numeric[]);
+	PERFORM laws.expect('scored at the crossing', (SELECT
+		round(r.total::numeric, 6) FROM laws.o_result r WHERE r.lead = '2'),
+		10.000000);
+	INSERT INTO laws.o_horizon VALUES ('1', base + 34 * day);
+	CALL laws.recompute('hand', base + 10 * day, '1 year');
+	DELETE FROM laws.o_horizon;
+	PERFORM laws.expect('a lead''s own horizon', (SELECT array_agg(
+		p.cause ORDER BY p.lead, p.step) FROM laws.o_path p),
+		'{created,activity,decay,activity,created,activity}'::text[]);
+	PERFORM laws.expect('when the clock comes next', (SELECT array_agg(
+		to_char(d.due AT TIME ZONE 'UTC', 'MM-DD HH24:MI') ORDER BY d.lead)
+		FROM laws.o_due d), '{02-04 14:15,01-16 20:23}'::text[]);
+
+	-- mixtures: points that wear off make room, a window that ends falls at
+	-- once, a limit holds, a dip counts; and a score that never was there
+	CALL laws.hand_config(1, '-infinity', '[
+		{"name": "slow", "activity_type": "s", "points": 40, "decay": "exponential", "period": "10 days"},
+		{"name": "off", "activity_type": "s", "points": -30, "decay": "exponential", "period": "2 days"},
+		{"name": "ever", "activity_type": "d", "points": 10},
+		{"name": "some", "activity_type": "d", "points": 6, "decay": "window", "period": "5 days"},
+		{"name": "less", "activity_type": "d", "points": -8, "decay": "linear", "period": "20 days"},
+		{"name": "held", "activity_type": "h", "points": 10, "decay": "linear", "period": "10 days", "max_points": 12}]',
+		gates => '[
+		{"stage": "mql", "name": "a", "min_total": 7, "keep_total": 5, "fallback_stage": "lead"},
+		{"stage": "mql", "name": "e", "activity_type": "e", "keep_engagement": 3, "fallback_stage": "lead"}]');
+	FOR i IN 1 .. 4
+	LOOP
+		CALL laws.hand_lead(i, base);
+	END LOOP;
+	INSERT INTO laws_hand.activities VALUES (1, 1, 's', base),
+		(2, 2, 'd', base), (3, 3, 'h', base), (4, 3, 'h', base),
+		(5, 4, 'e', base), (6, 4, 'h', base + day), (7, 4, 'e', base + 9 * day);
+	CALL laws.recompute('hand', base + 90 * day);
+	-- 40 * 2^(-t/10) - 30 * 2^(-t/2) is 5 again at 29.9974 days
+	PERFORM laws.expect('a score that rises first', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(a) 01-01 00:00; '
+		'decay lead 01-30 23:56');
+	PERFORM laws.expect('a dip', laws.hand_path('2'),
+		'created lead 01-01 00:00; activity mql(a) 01-01 00:00; '
+		'decay lead 01-06 00:00');
+	-- 20 * (1 - t/10) is 5 at 7.5 days, whatever it is held to before
+	PERFORM laws.expect('a score held to its maximum', laws.hand_path('3'),
+		'created lead 01-01 00:00; activity mql(a) 01-01 00:00; '
+		'decay lead 01-08 12:00');
+	-- 10 from the second day, 3 on the ninth
+	PERFORM laws.expect('a score that comes to bind', laws.hand_path('4'),
+		'created lead 01-01 00:00; activity mql(e) 01-01 00:00; '
+		'decay lead 01-09 00:00; activity mql(e) 01-10 00:00');
+
+	-- a fall: facts count afresh, points go on counting; another gate that
+	-- holds at the fall keeps the lead, until its own keep is passed
+	CALL laws.hand_config(1, '-infinity', '[
+		{"name": "visit", "activity_type": "v", "points": 10, "decay": "linear", "period": "20 days"},
+		{"name": "form", "activity_type": "f"}]',
+		gates => '[
+		{"stage": "mql", "name": "a", "min_total": 6, "condition": "lead_qualify.times(''visit'') >= 2", "keep_total": 5, "fallback_stage": "lead"},
+		{"stage": "mql", "name": "b", "activity_type": "f", "min_total": 2, "keep_total": 1, "fallback_stage": "lead"},
+		{"stage": "sql", "name": "c", "from_stages": ["lead"], "min_total": 10, "after": "10 days"}]');
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base);
+	INSERT INTO laws_hand.activities VALUES
+		(1, 1, 'v', base), (2, 1, 'v', base), (3, 1, 'v', base + 16 * day),
+		(4, 1, 'v', base + 17 * day),
+		(11, 2, 'v', base), (12, 2, 'v', base), (13, 2, 'f', base + 1 * day);
+	CALL laws.recompute('hand', base + 90 * day);
+	-- 20 * (1 - t/20) is 5 at 15 days; the second of two new visits regains
+	-- mql, to which all points count; 36.5 - t is 5 at 31.5 days
+	PERFORM laws.expect('facts after a fall', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(a) 01-01 00:00; '
+		'decay lead 01-16 00:00; activity mql(a) 01-18 00:00; '
+		'decay lead 02-01 12:00');
+	PERFORM laws.expect('another gate takes over', laws.hand_path('2'),
+		'created lead 01-01 00:00; activity mql(a) 01-01 00:00; '
+		'decay lead 01-20 00:00');
+
+	-- waiting: in a stage, without an activity, both; all else is asked then
+	CALL laws.hand_config(1, '-infinity', '[{"name": "visit", "activity_type": "v", "points": 10}]',
+		gates => '[
+		{"stage": "mql", "name": "score", "min_total": 10},
+		{"stage": "sql", "name": "late", "from_stages": ["mql"], "after": "7 days", "condition": "employees >= 50"},
+		{"stage": "sql", "name": "both", "from_stages": ["hold"], "after": "2 days", "idle": "5 days"},
+		{"stage": "won", "name": "idle", "from_stages": ["sql"], "idle": "30 days"}]');
+	CALL laws.hand_lead(1, base, 60);
+	CALL laws.hand_lead(2, base, 5);
+	CALL laws.hand_lead(3, base, NULL, NULL, 'hold');
+	CALL laws.hand_lead(4, base, NULL, NULL, 'hold');
+	CALL laws.hand_lead(5, base, NULL, NULL, 'hold');
+	INSERT INTO laws_hand.leads_attributes VALUES
+		(2, base + 12 * day, '{"employees": 70, "industry": null}');
+	INSERT INTO laws_hand.activities VALUES
+		(1, 1, 'v', base + 1 * day), (2, 2, 'v', base + 1 * day),
+		(3, 3, 'x', base + 1 * day), (4, 3, 'x', base + 4 * day),
+		-- at the very time that it is due, an answer finds the gate open and an
+		-- activity shuts it
+		(5, 4, 'x', base + 1 * day), (6, 5, 'x', base + 1 * day),
+		(7, 5, 'x', base + 6 * day);
+	INSERT INTO laws_hand.leads_answers VALUES
+		(1, 4, base + 6 * day, 'need=yes');
+	CALL laws.recompute('hand', base + 20 * day);
+	PERFORM laws.expect('after', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(score) 01-02 00:00; '
+		'clock sql(late) 01-09 00:00');
+	PERFORM laws.expect('after, and a condition', laws.hand_path('2'),
+		'created lead 01-01 00:00; activity mql(score) 01-02 00:00; '
+		'attribute sql(late) 01-13 00:00');
+	PERFORM laws.expect('after and idle', laws.hand_path('3'),
+		'created hold 01-01 00:00; clock sql(both) 01-10 00:00');
+	PERFORM laws.expect('an event when the clock is due', laws.hand_path('4'),
+		'created hold 01-01 00:00; answer sql(both) 01-07 00:00');
+	PERFORM laws.expect('an activity when the clock is due',
+		laws.hand_path('5'),
+		'created hold 01-01 00:00; clock sql(both) 01-12 00:00');
+	CALL laws.recompute('hand', base + 90 * day);
+	PERFORM laws.expect('idle', (SELECT array_agg(to_char(p.entered_at
+		AT TIME ZONE 'UTC', 'MM-DD') ORDER BY p.lead) FROM laws.o_path p
+		WHERE p.stage = 'won'), '{02-01,02-01,02-04,02-01,02-06}'::text[]);
+
+	-- a version that asks other things of the clock begins with a visit; for
+	-- a lead that begins later, or one that asks the same, there is none
+	CALL laws.hand_config(1, '-infinity', '[{"name": "visit", "points": 10}]',
+		gates => '[{"stage": "mql", "name": "score", "min_total": 10}]');
+	CALL laws.hand_config(2, base + 10 * day, '[{"name": "visit", "points": 10}]',
+		gates => '[{"stage": "mql", "name": "score", "min_total": 10},
+		{"stage": "sql", "name": "late", "after": "3 days", "min_total": 10}]');
+	CALL laws.hand_config(3, base + 30 * day, '[]',
+		gates => '[{"stage": "mql", "name": "score", "min_total": 20},
+		{"stage": "sql", "name": "late", "after": "3 days", "min_total": 15}]');
+	CALL laws.hand_lead(1, base);
+	CALL laws.hand_lead(2, base + 9 * day);
+	INSERT INTO laws_hand.activities VALUES (1, 1, 'v', base + 1 * day),
+		(2, 2, 'v', base + 11 * day);
+	CALL laws.recompute('hand', base + 90 * day);
+	PERFORM laws.expect('a version that waits', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(score) 01-02 00:00; '
+		'clock sql(late) 01-11 00:00');
+	PERFORM laws.expect('a version that waits, later', laws.hand_path('2'),
+		'created lead 01-10 00:00; activity mql(score) 01-12 00:00; '
+		'clock sql(late) 01-15 00:00');
+	PERFORM laws.expect('the version at the visit', (SELECT array_agg(
+		r.version ORDER BY r.lead) FROM laws.o_result r), '{2,2}'::int[]);
+
+	-- a new cycle: activities, caps, counts and times() afresh, what the lead
+	-- is in full, every answer to be confirmed, nothing old for any stage
+	CALL laws.hand_config(1, '-infinity', '[
+		{"name": "visit", "activity_type": "v", "points": 10, "at_most": 2},
+		{"name": "third", "activity_type": "f", "points": 7, "at_least": 3},
+		{"name": "size", "dimension": "fit", "applies_to": "lead", "points": 15, "condition": "employees >= 50"}]',
+		gates => '[
+		{"stage": "mql", "name": "score", "from_stages": ["lead", "recycled"], "min_total": 35},
+		{"stage": "mql", "name": "big", "from_stages": ["recycled"], "min_fit": 15},
+		{"stage": "sql", "name": "bant", "framework": "BANT", "from_stages": ["mql", "recycled"]},
+		{"stage": "won", "name": "often", "condition": "lead_qualify.times(''visit'') >= 4", "from_stages": ["recycled"]}]',
+		frameworks => jsonb_build_array(bant));
+	CALL laws.hand_lead(1, base, 60);
+	CALL laws.hand_lead(2, base, 60);
+	INSERT INTO laws_hand.activities
+	SELECT i, 1, 'v', base + d * day
+	FROM unnest('{1,2,3,5,6,7}'::int[]) WITH ORDINALITY AS x(d, i);
+	INSERT INTO laws_hand.activities
+	SELECT 10 + i, 1, 'f', base + d * day
+	FROM unnest('{1,2,5}'::int[]) WITH ORDINALITY AS x(d, i);
+	INSERT INTO laws_hand.leads_answers VALUES
+		(1, 1, base + 3 * day, 'budget=yes, authority=yes, need=yes'),
+		(2, 1, base + 8 * day, 'timing=yes'),
+		(3, 1, base + 9 * day, 'budget=yes, authority=yes, need=yes');
+	INSERT INTO laws_hand.leads_stage_history (lead, from_stage, stage,
+		entered_at, cause) VALUES
+		(1, 'mql', 'recycled', base + 4 * day, 'manual'),
+		(2, 'lead', 'recycled', base + 4 * day, 'manual');
+	INSERT INTO laws_hand.leads_attributes VALUES
+		(2, base + 6 * day, '{"employees": 70, "industry": null}');
+	CALL laws.recompute('hand');
+	PERFORM laws.expect('a new cycle', laws.hand_path('1'),
+		'created lead 01-01 00:00; activity mql(score) 01-03 00:00; '
+		'manual recycled 01-05 00:00; activity mql(score) 01-07 00:00; '
+		'answer sql(bant) 01-10 00:00');
+	PERFORM laws.expect('cycles of its moves', (SELECT array_agg(p.cycle
+		ORDER BY p.step) FROM laws.o_path p WHERE p.lead = '1'),
+		'{1,1,2,2,2}'::int[]);
+	PERFORM laws.expect('points of a cycle', (SELECT array_agg(
+		laws.hand_total('1', base + d * day) ORDER BY d)
+		FROM unnest('{3,4,5,9}'::int[]) d),
+		'{35.0000,15.0000,25.0000,35.0000}'::numeric[]);
+	PERFORM laws.expect('facts in a new cycle', laws.hand_path('2'),
+		'created lead 01-01 00:00; manual recycled 01-05 00:00; '
+		'attribute mql(big) 01-07 00:00');
 END
 $$;
 
