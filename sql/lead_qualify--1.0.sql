@@ -922,7 +922,8 @@ CREATE TABLE lead_qualify.stage (
 				 'hold', 'recycled', 'disqualified', 'lost')),
 	CONSTRAINT stage_stored_as_not_empty CHECK (stored_as <> ''),
 	CONSTRAINT stage_owner_known CHECK (owner IN ('marketing', 'sales')),
-	CONSTRAINT stage_sla_positive CHECK (sla > '0')
+	CONSTRAINT stage_sla_positive CHECK (sla > '0'),
+	CONSTRAINT stage_sla_at_most_1000_years CHECK (sla <= '1000 years')
 );
 COMMENT ON TABLE lead_qualify.stage IS
 'Draft: a stage of a lead. Kinds lead, mql, sal, sql, opportunity and won form the path, in the order of position; hold, recycled, disqualified and lost stand beside it.';

@@ -178,6 +178,11 @@ DROP TRIGGER keep ON activity;
 CREATE TRIGGER keep BEFORE DELETE ON lead FOR EACH ROW EXECUTE FUNCTION keep();
 SELECT lead_qualify.merge_leads('merge', 22, 23);
 DROP TRIGGER keep ON lead;
+-- one that deletes the lead with its duplicate
+CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM lead WHERE id = 22; RETURN OLD; END $$;
+CREATE TRIGGER follow AFTER DELETE ON lead FOR EACH ROW WHEN (OLD.id = 23) EXECUTE FUNCTION follow();
+SELECT lead_qualify.merge_leads('merge', 22, 23);
+DROP TRIGGER follow ON lead;
 -- a table that is not as it was
 ALTER TABLE call RENAME at TO called_at;
 SELECT lead_qualify.merge_leads('merge', 22, 23);
@@ -458,6 +463,8 @@ SELECT * FROM reported EXCEPT ALL SELECT * FROM lead_qualify.framework_report('m
 INSERT INTO activity VALUES (9000, '30', 'demo', '2024-06-01');
 UPDATE activity SET type = 'page' WHERE id = 3301;
 SELECT lead_qualify.answer('merge', 30, 'need=yes');
+INSERT INTO lead_answers (lead, assessment) VALUES (30, 'need=yes');
+SELECT lead_qualify.move('merge', 30, 'sql', force => true);
 UPDATE lead SET stage = 'sql', employees = 70 WHERE id = 30;
 SELECT lead_qualify.recompute('merge', '{30}'), lead_qualify.advance('merge');
 SELECT kind, said ->> 'excluded' AS state FROM remains WHERE said ->> 'lead' = '30' ORDER BY 1;

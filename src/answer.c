@@ -61,7 +61,7 @@ read_lead(FunctionCallInfo fcinfo, Given *given)
 	given->at = GetCurrentTransactionStartTimestamp();
 }
 
-/* is there such a lead?  read as its owner; SPI is connected */
+/* is there such a lead, not erased?  read as its owner; SPI is connected */
 static bool
 lead_exists(const Given *given)
 {
@@ -72,8 +72,10 @@ lead_exists(const Given *given)
 
 	lq_become(&saved, p->owner);
 	/* locked: whoever answers at this moment has finished */
-	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS l WHERE l.%I = $1 FOR NO KEY UPDATE",
-										lq_leads_name(p), p->lead_key),
+	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS l WHERE l.%I = $1 AND NOT EXISTS (SELECT FROM %s AS q "
+										"WHERE q.lead = $1 AND q.excluded = %L) FOR NO KEY UPDATE OF l",
+										lq_leads_name(p), p->lead_key,
+										lq_side_name(p, "qualification"), LQ_ERASED),
 							  1, &type, &key, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the lead");
 	lq_return(&saved);
@@ -177,7 +179,7 @@ insert_row(const Given *given)
 	if (!lead_exists(given))
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("lead \"%s\" is not in %s", given->name, lq_leads_name(p)),
+				 errmsg("lead \"%s\" is not in %s, or has been erased", given->name, lq_leads_name(p)),
 				 errhint("A lead is named by its \"%s\".", p->lead_key)));
 }
 

@@ -555,6 +555,12 @@ lead_replay(Merge *m)
 		cases->origin = lq_origin;
 	lq_cases_lock(cases);
 	lq_cases_read(cases);
+	if (!c->exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("lead \"%s\" was deleted together with its duplicate", lq_key_text(p, m->lead.key)),
+				 errhint("A foreign key with ON DELETE CASCADE or a trigger on %s deletes it.",
+						 lq_leads_name(p))));
 	c->replay = true;
 	c->lead_since = m->lead.since == DT_NOBEGIN ? m->duplicate.since :
 		m->duplicate.since == DT_NOBEGIN ? m->lead.since :

@@ -523,7 +523,7 @@ judge(const Order *order, LqCases *cases, LqCase *c)
 		refuse_by_gates(order, c, event);
 	lq_move_check(cases, c);
 	/* who was let in was not forced in */
-	event->forced = event->forced && move->gate == NULL &&
+	event->forced = event->forced && move != NULL && move->gate == NULL &&
 		gate_names(model, lq_model_stage(model, move->stage)) != NULL;
 	return NULL;
 }
@@ -571,6 +571,12 @@ order_run(const Order *order, MemoryContext cxt)
 						lq_leads_name(order->pipeline), order->lead),
 				 errhint("Its row security must show it all leads.")));
 	lq_cases_read(cases);
+	if (c->erased)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("lead \"%s\" has been erased", order->lead),
+				 errhint("It is not scored, nor moved, until its row in %s is deleted.",
+						 lq_leads_name(order->pipeline))));
 	add_event(order, c, live.caller);
 	lq_cases_run(cases, Max(GetCurrentTimestamp(), c->events[0].pos.at), DT_NOBEGIN);
 	there = judge(order, cases, c);
