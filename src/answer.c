@@ -72,8 +72,9 @@ lead_exists(const Given *given)
 
 	lq_become(&saved, p->owner);
 	/* locked: whoever answers at this moment has finished */
-	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS l WHERE l.%I = $1 AND NOT EXISTS (SELECT FROM %s AS q "
-										"WHERE q.lead = $1 AND q.excluded = %L) FOR NO KEY UPDATE OF l",
+	if (SPI_execute_with_args(lq_format("SELECT FROM %s AS l WHERE l.%I = $1 AND NOT EXISTS "
+										"(SELECT FROM %s AS q WHERE q.lead = $1 AND q.stage IS NULL AND q.excluded = %L) "
+										"FOR NO KEY UPDATE OF l",
 										lq_leads_name(p), p->lead_key,
 										lq_side_name(p, "qualification"), LQ_ERASED),
 							  1, &type, &key, NULL, false, 1) != SPI_OK_SELECT)
