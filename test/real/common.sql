@@ -122,6 +122,10 @@ DECLARE
 BEGIN
 	RETURN NEXT tap.no_row(format('SELECT * FROM lead_qualify.verify(%L)', pipeline),
 		pipeline || ': verify returns no row');
+	-- recompute does what is due, too
+	PERFORM lead_qualify.advance(pipeline);
+	RETURN NEXT tap.no_row(format('SELECT * FROM lead_qualify.verify(%L)', pipeline),
+		pipeline || ': nor after advance');
 
 	before := ARRAY(SELECT s FROM tap.state(pipeline) s);
 	n := lead_qualify.recompute(pipeline);

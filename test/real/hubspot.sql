@@ -100,7 +100,7 @@ INSERT INTO lead_qualify.rule (pipeline, name, activity_type, points, decay, per
 VALUES ('mail', 'open', 'OPEN', 3, 'exponential', '14 days', 2, 'day', 'email_campaign_id::text', NULL, NULL, 30),
 	('mail', 'opens_again', 'OPEN', 10, 'none', NULL, NULL, NULL, NULL, 3, '1 day', NULL),
 	('mail', 'delivered', 'DELIVERED', 1, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-UPDATE lead_qualify.gate SET condition = $$times('open', '7 days') >= 3$$, min_engagement = 10, min_fit = NULL WHERE pipeline = 'mail' AND stage = 'mql' AND name = 'score';
+UPDATE lead_qualify.gate SET condition = $$times('open', '7 days') >= 3$$, min_engagement = 10, keep_engagement = 5, min_fit = NULL WHERE pipeline = 'mail' AND stage = 'mql' AND name = 'score';
 UPDATE lead_qualify.gate SET enabled = true, min_engagement = 25, condition = $$since_last('opens_again') < interval '30 days'$$ WHERE pipeline = 'mail' AND stage = 'sql' AND name = 'score';
 SELECT tap.ok(lead_qualify.publish('mail', effective_from => '-infinity') = 2, 'hubspot: rules with caps and counts are published');
 SELECT tap.row_by_row('events', 'hubspot.email_event', 'id');

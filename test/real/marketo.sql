@@ -65,7 +65,7 @@ VALUES ('marketo', 'delivered', '7', NULL, 0.5, 'linear', '30 days', NULL, NULL)
 	('marketo', 'hard_bounce', 'bounced', $$category IN (1, 2)$$, -15, 'none', NULL, 1, NULL),
 	('marketo', 'webinar_click', 'email_click', $$primary_attribute_value ILIKE '%webinar%'$$, 12, 'exponential', '60 days', 3, 'day'),
 	('marketo', 'merge', 'merged', 'NOT merged_in_sales', 5, 'none', NULL, NULL, NULL);
-UPDATE lead_qualify.gate SET min_engagement = 4 WHERE pipeline = 'marketo' AND stage = 'mql' AND name = 'score';
+UPDATE lead_qualify.gate SET min_engagement = 4, keep_engagement = 2 WHERE pipeline = 'marketo' AND stage = 'mql' AND name = 'score';
 SELECT tap.ok(lead_qualify.publish('marketo', effective_from => '-infinity') > 1, 'marketo: the rules are published');
 SELECT tap.ok(lead_qualify.recompute('marketo') = (SELECT count(*) FROM marketo.lead), 'marketo: the leads that are there are scored');
 

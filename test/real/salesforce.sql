@@ -39,7 +39,7 @@ SELECT p, r.* FROM unnest(ARRAY['sf_lead', 'sf_contact']) p, (VALUES
 	('open_task', 'Task', $$status <> 'Completed'$$, 10, 'exponential', '30 days'),
 	('call', 'Call', 'duration_in_minutes >= 15', 15, 'linear', '90 days'),
 	('meeting', 'Meeting', NULL, 40, 'linear', '90 days')) AS r;
-UPDATE lead_qualify.gate SET min_fit = NULL, min_engagement = 10 WHERE pipeline IN ('sf_lead', 'sf_contact') AND stage = 'mql' AND name = 'score';
+UPDATE lead_qualify.gate SET min_fit = NULL, min_engagement = 10, keep_engagement = 5 WHERE pipeline IN ('sf_lead', 'sf_contact') AND stage = 'mql' AND name = 'score';
 SELECT tap.ok(lead_qualify.publish('sf_lead', effective_from => '-infinity') > 1 AND lead_qualify.publish('sf_contact', effective_from => '-infinity') > 1,
 	'salesforce: the rules are published');
 
