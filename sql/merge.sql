@@ -464,7 +464,9 @@ INSERT INTO activity VALUES (9000, '30', 'demo', '2024-06-01');
 UPDATE activity SET type = 'page' WHERE id = 3301;
 SELECT lead_qualify.answer('merge', 30, 'need=yes');
 INSERT INTO lead_answers (lead, assessment) VALUES (30, 'need=yes');
+\set VERBOSITY default
 SELECT lead_qualify.move('merge', 30, 'sql', force => true);
+\set VERBOSITY terse
 UPDATE lead SET stage = 'sql', employees = 70 WHERE id = 30;
 SELECT lead_qualify.recompute('merge', '{30}'), lead_qualify.advance('merge');
 SELECT kind, said ->> 'excluded' AS state FROM remains WHERE said ->> 'lead' = '30' ORDER BY 1;

@@ -576,7 +576,7 @@ order_run(const Order *order, MemoryContext cxt)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("lead \"%s\" has been erased", order->lead),
 				 errhint("It is not scored, nor moved, until its row in %s is deleted.",
-						 lq_leads_name(order->pipeline))));
+						 lq_side_name(order->pipeline, "qualification"))));
 	add_event(order, c, live.caller);
 	lq_cases_run(cases, Max(GetCurrentTimestamp(), c->events[0].pos.at), DT_NOBEGIN);
 	there = judge(order, cases, c);
