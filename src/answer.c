@@ -33,30 +33,16 @@ typedef struct Given
 	Datum		note;			/* 0: none */
 } Given;
 
-static void
-refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 /* arguments that both functions have: pipeline and lead, which is of any type */
 static void
 read_lead(FunctionCallInfo fcinfo, Given *given)
 {
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	Oid			output;
-	bool		varlena;
-
-	refuse_null(fcinfo, 0, "pipeline");
-	refuse_null(fcinfo, 1, "lead");
+	lq_argument_needed(fcinfo, 0, "pipeline");
+	lq_argument_needed(fcinfo, 1, "lead");
 	memset(given, 0, sizeof(Given));
 	given->pipeline = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	lq_pipeline_check(given->pipeline);
-	getTypeOutputInfo(type, &output, &varlena);
-	given->name = OidOutputFunctionCall(output, PG_GETARG_DATUM(1));
+	given->name = lq_argument_text(fcinfo, 1);
 	given->key = lq_key_parse(given->pipeline, given->name);
 	given->at = GetCurrentTransactionStartTimestamp();
 }
@@ -193,8 +179,8 @@ lq_answer(PG_FUNCTION_ARGS)
 	Given		given;
 
 	read_lead(fcinfo, &given);
-	refuse_null(fcinfo, 2, "assessment");
-	refuse_null(fcinfo, 3, "answered_at");
+	lq_argument_needed(fcinfo, 2, "assessment");
+	lq_argument_needed(fcinfo, 3, "answered_at");
 	given.assessment = PointerGetDatum(PG_GETARG_VARLENA_P(2));
 	if (lq_assessment_count((LqAssessment *) DatumGetPointer(given.assessment)) == 0)
 		ereport(ERROR,
@@ -227,7 +213,7 @@ lq_withdraw(PG_FUNCTION_ARGS)
 	text	   *criterion;
 
 	read_lead(fcinfo, &given);
-	refuse_null(fcinfo, 2, "criterion");
+	lq_argument_needed(fcinfo, 2, "criterion");
 	criterion = PG_GETARG_TEXT_PP(2);
 	given.withdrawn = lq_criterion_fold(VARDATA_ANY(criterion), VARSIZE_ANY_EXHDR(criterion));
 	SPI_connect();

@@ -59,8 +59,6 @@ value_text(Oid type, Datum value)
 {
 	char		buf[MAXDATELEN + 1];
 	int			utc = 0;
-	Oid			output;
-	bool		varlena;
 
 	switch (type)
 	{
@@ -84,8 +82,7 @@ value_text(Oid type, Datum value)
 				return text;
 			}
 		default:
-			getTypeOutputInfo(type, &output, &varlena);
-			return OidOutputFunctionCall(output, value);
+			return lq_value_text(type, value);
 	}
 }
 

@@ -102,35 +102,14 @@ lq_calendar_init(void)
  * ----------------------------------------------------------------
  */
 
-/* column of a row by name; columns may be added by upgrades */
-static Datum
-column_get(Relation rel, HeapTuple tuple, const char *name, bool *isnull)
-{
-	AttrNumber	attnum = get_attnum(RelationGetRelid(rel), name);
-
-	if (attnum == InvalidAttrNumber)
-		elog(ERROR, "column \"%s\" of \"lead_qualify.%s\" is missing",
-			 name, RelationGetRelationName(rel));
-	return heap_getattr(tuple, attnum, RelationGetDescr(rel), isnull);
-}
-
-static char *
-column_text(Relation rel, HeapTuple tuple, const char *name)
-{
-	bool		isnull;
-	Datum		value = column_get(rel, tuple, name, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /* false if one of them is null */
 static bool
 read_span(Relation rel, HeapTuple tuple, int64 *opens, int64 *closes)
 {
 	bool		no_opens,
 				no_closes;
-	Datum		from = column_get(rel, tuple, "opens", &no_opens),
-				to = column_get(rel, tuple, "closes", &no_closes);
+	Datum		from = lq_column(rel, tuple, "opens", &no_opens),
+				to = lq_column(rel, tuple, "closes", &no_closes);
 
 	if (no_opens || no_closes)
 		return false;
@@ -185,11 +164,11 @@ read_calendar(Tables *t, Relation rel, HeapTuple tuple)
 		repalloc(t->entries, (t->nentries + 1) * sizeof(Entry));
 	entry = &t->entries[t->nentries++];
 	memset(entry, 0, sizeof(Entry));
-	entry->name = column_text(rel, tuple, "calendar");
-	entry->shipped = DatumGetBool(column_get(rel, tuple, "shipped", &isnull));
-	entry->time_zone = column_text(rel, tuple, "time_zone");
+	entry->name = lq_column_text(rel, tuple, "calendar");
+	entry->shipped = DatumGetBool(lq_column(rel, tuple, "shipped", &isnull));
+	entry->time_zone = lq_column_text(rel, tuple, "time_zone");
 	read_span(rel, tuple, &entry->opens, &entry->closes);
-	weekdays = column_get(rel, tuple, "weekdays", &isnull);
+	weekdays = lq_column(rel, tuple, "weekdays", &isnull);
 	deconstruct_array(DatumGetArrayTypeP(weekdays), INT4OID, sizeof(int32),
 					  true, TYPALIGN_INT, &days, &nulls, &ndays);
 	for (int i = 0; i < ndays; i++)
@@ -204,10 +183,10 @@ read_calendar(Tables *t, Relation rel, HeapTuple tuple)
 static void
 read_hours(Tables *t, Relation rel, HeapTuple tuple)
 {
-	char	   *name = column_text(rel, tuple, "calendar");
+	char	   *name = lq_column_text(rel, tuple, "calendar");
 	Entry	   *entry = find_entry(t, name, strlen(name));
 	bool		isnull;
-	int			weekday = DatumGetInt32(column_get(rel, tuple, "weekday", &isnull));
+	int			weekday = DatumGetInt32(lq_column(rel, tuple, "weekday", &isnull));
 	int64		opens,
 				closes;
 
@@ -222,10 +201,10 @@ read_hours(Tables *t, Relation rel, HeapTuple tuple)
 static void
 read_holiday(Tables *t, Relation rel, HeapTuple tuple)
 {
-	char	   *name = column_text(rel, tuple, "calendar");
+	char	   *name = lq_column_text(rel, tuple, "calendar");
 	Entry	   *entry = find_entry(t, name, strlen(name));
 	bool		isnull;
-	DateADT		day = DatumGetDateADT(column_get(rel, tuple, "day", &isnull));
+	DateADT		day = DatumGetDateADT(lq_column(rel, tuple, "day", &isnull));
 	LqTimetable *timetable;
 	LqHoliday  *holiday;
 	int64		opens,

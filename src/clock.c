@@ -103,7 +103,7 @@ due_before(LqEngine *engine, TimestampTz until)
 		const LqGate *gate = &model->gates[i];
 		TimestampTz open;
 
-		if (!gate->automatic || (gate->after == 0 && gate->idle == 0) ||
+		if (!gate->automatic || !lq_gate_waits(gate) ||
 			!lq_gate_reachable(model, gate, current))
 			continue;
 		open = gate_due(lead, gate);

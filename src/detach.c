@@ -49,28 +49,6 @@ lq_pipeline_whole(const char *name)
 	return pipeline;
 }
 
-static Oid
-find_relation(const char *schema, const char *table)
-{
-	Oid			namespace = get_namespace_oid(schema, true);
-
-	return OidIsValid(namespace) ? get_relname_relid(table, namespace) : InvalidOid;
-}
-
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 static PipelineRow *
 read_row(const char *pipeline)
 {
@@ -96,7 +74,7 @@ read_row(const char *pipeline)
 	row->changed_column = SPI_getvalue(tuple, desc, 4);
 	row->prefix = SPI_getvalue(tuple, desc, 5);
 	row->shadow = strcmp(SPI_getvalue(tuple, desc, 6), "shadow") == 0;
-	row->leads = find_relation(row->schema, row->table);
+	row->leads = lq_find_relation(row->schema, row->table);
 	return row;
 }
 
@@ -107,10 +85,10 @@ read_row(const char *pipeline)
 static void
 check_owner(const PipelineRow *row)
 {
-	Oid			owner = relation_owner(row->leads);
+	Oid			owner = lq_relation_owner(row->leads);
 
 	if (!OidIsValid(owner))
-		owner = relation_owner(find_relation(row->schema,
+		owner = lq_relation_owner(lq_find_relation(row->schema,
 											 psprintf("%s_qualification", row->prefix)));
 	if (!OidIsValid(owner))
 		owner = lq_extension_owner();

@@ -294,6 +294,7 @@ extern bool lq_gate_holds(LqEngine *engine, const LqGate *gate);
 extern bool lq_gate_reachable(const LqModel *model, const LqGate *gate, int current);
 extern TimestampTz lq_idle_since(const LqLead *lead, const LqGate *gate);
 extern bool lq_gate_keeps(const LqGate *gate);
+extern bool lq_gate_waits(const LqGate *gate);
 extern bool lq_gate_kept(const LqLead *lead, const LqGate *gate, TimestampTz at);
 extern const LqGate *lq_model_gate(const LqModel *model, int stage, const char *name);
 extern bool lq_stage_left_behind(const LqLead *lead, int stage);

@@ -35,18 +35,6 @@ typedef struct Explained
 	LqUser		user;
 } Explained;
 
-/* the text of an argument of any type */
-static char *
-any_text(FunctionCallInfo fcinfo, int arg)
-{
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, arg);
-	Oid			output;
-	bool		varlena;
-
-	getTypeOutputInfo(type, &output, &varlena);
-	return OidOutputFunctionCall(output, PG_GETARG_DATUM(arg));
-}
-
 /*
  * Replay the lead named by the arguments (pipeline, lead, at).  False when an
  * argument is NULL: no rows.
@@ -64,7 +52,7 @@ explained_begin(FunctionCallInfo fcinfo, Explained *x)
 		return false;
 	x->pipeline = lq_pipeline_get(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	lq_pipeline_check(x->pipeline);
-	name = any_text(fcinfo, 1);
+	name = lq_argument_text(fcinfo, 1);
 	x->at = PG_GETARG_TIMESTAMPTZ(2);
 	if (TIMESTAMP_NOT_FINITE(x->at))
 		ereport(ERROR,

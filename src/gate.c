@@ -219,6 +219,13 @@ lq_model_gate(const LqModel *model, int stage, const char *name)
 	return NULL;
 }
 
+/* can time alone open this gate? */
+bool
+lq_gate_waits(const LqGate *gate)
+{
+	return gate->after > 0 || gate->idle > 0;
+}
+
 /* does who came by this gate fall back when the score falls? */
 bool
 lq_gate_keeps(const LqGate *gate)

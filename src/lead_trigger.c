@@ -41,15 +41,10 @@ static char *
 row_stage(LqLive *live, Relation rel, TupleTableSlot *slot)
 {
 	bool		isnull;
-	Oid			type,
-				output;
-	bool		varlena;
+	Oid			type;
 	Datum		value = row_value(rel, slot, live->pipeline->stage_column, &isnull, &type);
 
-	if (isnull)
-		return NULL;
-	getTypeOutputInfo(type, &output, &varlena);
-	return OidOutputFunctionCall(output, value);
+	return isnull ? NULL : lq_value_text(type, value);
 }
 
 /* false if the key is null: such a row is no lead */

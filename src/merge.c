@@ -129,10 +129,9 @@ check_sources(const LqPipeline *p)
 	for (int i = 0; i < p->nsources; i++)
 	{
 		const LqSource *source = &p->sources[i];
-		Oid			schema = get_namespace_oid(source->schema, true);
 
-		if (source->problem == NULL || !OidIsValid(schema) ||
-			!OidIsValid(get_relname_relid(source->table, schema)))
+		if (source->problem == NULL ||
+			!OidIsValid(lq_find_relation(source->schema, source->table)))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -288,19 +288,6 @@ relation_find(const char *schema, const char *table)
 	return relid;
 }
 
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
  * A table whose owner has the rights of the leads owner: nobody else's, and
  * no view, which would run its own functions when we read it.
@@ -311,7 +298,7 @@ is_trusted(const LqPipeline *p, Oid relid)
 	char		kind = get_rel_relkind(relid);
 
 	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
-		has_privs_of_role(relation_owner(relid), p->owner);
+		has_privs_of_role(lq_relation_owner(relid), p->owner);
 }
 
 static void
@@ -374,7 +361,7 @@ leads_problem(LqPipeline *p)
 	char	   *problem;
 
 	p->leads = relation_find(p->leads_schema, p->leads_table);
-	p->owner = OidIsValid(p->leads) ? relation_owner(p->leads) : InvalidOid;
+	p->owner = OidIsValid(p->leads) ? lq_relation_owner(p->leads) : InvalidOid;
 	if ((problem = table_problem(p, p->leads, p->leads_schema, p->leads_table,
 								 ACL_SELECT | ACL_UPDATE)) != NULL)
 		return problem;

@@ -489,7 +489,7 @@ compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
 				   const LqConfigRows *calls)
 {
 	gate->asks_activity = !isnan(gate->min_total) || !isnan(gate->min_engagement) ||
-		gate->framework != NULL || gate->activity_rule >= 0 || gate->after > 0 || gate->idle > 0;
+		gate->framework != NULL || gate->activity_rule >= 0 || lq_gate_waits(gate);
 	for (int i = 0; i < calls->count; i++)
 	{
 		bool		isnull,

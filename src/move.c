@@ -36,16 +36,18 @@ typedef struct Verb
 {
 	const char *cause;			/* in the history */
 	const char *name;
+	LqStageKind kind;			/* of the stage that it leads to; not of move() */
+	const char *kind_name;
 	bool		asks_gates;
 	bool		needs_reason;
 } Verb;
 
-static const Verb verb_move = {"manual", "move", true, false};
-static const Verb verb_accept = {"accept", "accept", true, false};
-static const Verb verb_reject = {"reject", "reject", false, true};
-static const Verb verb_recycle = {"recycle", "recycle", false, true};
-static const Verb verb_disqualify = {"disqualify", "disqualify", false, true};
-static const Verb verb_hold = {"hold", "hold", false, false};
+static const Verb verb_move = {"manual", "move", 0, NULL, true, false};
+static const Verb verb_accept = {"accept", "accept", LQ_STAGE_SAL, "sal", true, false};
+static const Verb verb_reject = {"reject", "reject", LQ_STAGE_RECYCLED, "recycled", false, true};
+static const Verb verb_recycle = {"recycle", "recycle", LQ_STAGE_RECYCLED, "recycled", false, true};
+static const Verb verb_disqualify = {"disqualify", "disqualify", LQ_STAGE_DISQUALIFIED, "disqualified", false, true};
+static const Verb verb_hold = {"hold", "hold", LQ_STAGE_HOLD, "hold", false, false};
 
 /* what a call asks for */
 typedef struct Order
@@ -171,15 +173,6 @@ lq_move_check(LqCases *cases, const LqCase *c)
  * ----------------------------------------------------------------
  */
 
-static void
-refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 static char *
 text_or_null(FunctionCallInfo fcinfo, int arg)
 {
@@ -204,13 +197,10 @@ check_right(const LqPipeline *p)
 static void
 order_begin(FunctionCallInfo fcinfo, Order *order, const Verb *verb)
 {
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	Oid			output;
-	bool		varlena;
 	char	   *name;
 
-	refuse_null(fcinfo, 0, "pipeline");
-	refuse_null(fcinfo, 1, "lead");
+	lq_argument_needed(fcinfo, 0, "pipeline");
+	lq_argument_needed(fcinfo, 1, "lead");
 	memset(order, 0, sizeof(Order));
 	order->verb = verb;
 	order->until = DT_NOEND;
@@ -222,8 +212,7 @@ order_begin(FunctionCallInfo fcinfo, Order *order, const Verb *verb)
 	order->pipeline = lq_pipeline_get(name, false); /* as of now, after waiting */
 	lq_pipeline_check(order->pipeline);
 	order->model = lq_model_at(order->pipeline, GetCurrentTimestamp());
-	getTypeOutputInfo(type, &output, &varlena);
-	order->lead = OidOutputFunctionCall(output, PG_GETARG_DATUM(1));
+	order->lead = lq_argument_text(fcinfo, 1);
 	order->key = lq_key_parse(order->pipeline, order->lead);
 }
 
@@ -270,11 +259,11 @@ order_close(FunctionCallInfo fcinfo, Order *order, int reason)
 {
 	order->reason = text_or_null(fcinfo, reason);
 	order->note = text_or_null(fcinfo, reason + 1);
-	refuse_null(fcinfo, reason + 2, "at");
+	lq_argument_needed(fcinfo, reason + 2, "at");
 	order->at = PG_GETARG_TIMESTAMPTZ(reason + 2);
 	if (order->verb->asks_gates)
 	{
-		refuse_null(fcinfo, reason + 3, "force");
+		lq_argument_needed(fcinfo, reason + 3, "force");
 		order->force = PG_GETARG_BOOL(reason + 3);
 	}
 	check_reason(order);
@@ -311,35 +300,29 @@ stage_named(Order *order, const char *name)
 			 errhint("Its stages are: %s.", known.data)));
 }
 
-/* the first stage of a kind, -1 if there is none */
-static int
-stage_of_kind(const LqModel *model, LqStageKind kind)
-{
-	for (int i = 0; i < model->nstages; i++)
-		if (model->stages[i].kind == kind)
-			return i;
-	return -1;
-}
-
+/*
+ * The first stage of the verb's kind.  Where nothing is recycled a lead goes
+ * back to the beginning of the path.
+ */
 static void
-stage_needed(Order *order, LqStageKind kind, const char *name)
+stage_of_verb(Order *order)
 {
-	order->stage = stage_of_kind(order->model, kind);
+	const LqModel *model = order->model;
+	LqStageKind kind = order->verb->kind;
+
+	order->stage = -1;
+	for (int i = 0; i < model->nstages && order->stage < 0; i++)
+		if (model->stages[i].kind == kind)
+			order->stage = i;
+	for (int i = 0; i < model->nstages && order->stage < 0 && kind == LQ_STAGE_RECYCLED; i++)
+		if (LQ_ON_PATH(model->stages[i].kind))
+			order->stage = i;
 	if (order->stage < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("pipeline \"%s\" has no stage of kind %s", order->pipeline->name, name),
+				 errmsg("pipeline \"%s\" has no stage of kind %s", order->pipeline->name,
+						order->verb->kind_name),
 				 errhint("Insert one into lead_qualify.stage and publish it, or name another stage with lead_qualify.move().")));
-}
-
-/* where a lead goes back to: to be recycled or, where there is no such stage, the beginning */
-static void
-stage_to_return_to(Order *order)
-{
-	order->stage = stage_of_kind(order->model, LQ_STAGE_RECYCLED);
-	for (int i = 0; i < order->model->nstages && order->stage < 0; i++)
-		if (LQ_ON_PATH(order->model->stages[i].kind))
-			order->stage = i;
 }
 
 /* ----------------------------------------------------------------
@@ -630,66 +613,54 @@ lq_move(PG_FUNCTION_ARGS)
 	Order		order;
 
 	order_begin(fcinfo, &order, &verb_move);
-	refuse_null(fcinfo, 2, "stage");
+	lq_argument_needed(fcinfo, 2, "stage");
 	stage_named(&order, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	order_close(fcinfo, &order, 3);
 	return order_done(fcinfo, &order);
 }
 
-PG_FUNCTION_INFO_V1(lq_accept);
-
-/* accept(pipeline, lead, reason, note, at, force) */
-Datum
-lq_accept(PG_FUNCTION_ARGS)
+/* (pipeline, lead, reason, note, at); some verbs take force, too */
+static Datum
+move_by_verb(FunctionCallInfo fcinfo, const Verb *verb)
 {
 	Order		order;
 
-	order_begin(fcinfo, &order, &verb_accept);
-	stage_needed(&order, LQ_STAGE_SAL, "sal");
+	order_begin(fcinfo, &order, verb);
+	stage_of_verb(&order);
 	order_close(fcinfo, &order, 2);
 	return order_done(fcinfo, &order);
+}
+
+PG_FUNCTION_INFO_V1(lq_accept);
+
+Datum
+lq_accept(PG_FUNCTION_ARGS)
+{
+	return move_by_verb(fcinfo, &verb_accept);
 }
 
 PG_FUNCTION_INFO_V1(lq_reject);
 
-/* reject(pipeline, lead, reason, note, at) */
 Datum
 lq_reject(PG_FUNCTION_ARGS)
 {
-	Order		order;
-
-	order_begin(fcinfo, &order, &verb_reject);
-	stage_to_return_to(&order);
-	order_close(fcinfo, &order, 2);
-	return order_done(fcinfo, &order);
+	return move_by_verb(fcinfo, &verb_reject);
 }
 
 PG_FUNCTION_INFO_V1(lq_recycle);
 
-/* recycle(pipeline, lead, reason, note, at) */
 Datum
 lq_recycle(PG_FUNCTION_ARGS)
 {
-	Order		order;
-
-	order_begin(fcinfo, &order, &verb_recycle);
-	stage_to_return_to(&order);
-	order_close(fcinfo, &order, 2);
-	return order_done(fcinfo, &order);
+	return move_by_verb(fcinfo, &verb_recycle);
 }
 
 PG_FUNCTION_INFO_V1(lq_disqualify);
 
-/* disqualify(pipeline, lead, reason, note, at) */
 Datum
 lq_disqualify(PG_FUNCTION_ARGS)
 {
-	Order		order;
-
-	order_begin(fcinfo, &order, &verb_disqualify);
-	stage_needed(&order, LQ_STAGE_DISQUALIFIED, "disqualified");
-	order_close(fcinfo, &order, 2);
-	return order_done(fcinfo, &order);
+	return move_by_verb(fcinfo, &verb_disqualify);
 }
 
 PG_FUNCTION_INFO_V1(lq_hold);
@@ -701,7 +672,7 @@ lq_hold(PG_FUNCTION_ARGS)
 	Order		order;
 
 	order_begin(fcinfo, &order, &verb_hold);
-	stage_needed(&order, LQ_STAGE_HOLD, "hold");
+	stage_of_verb(&order);
 	if (!PG_ARGISNULL(2))
 		order.until = PG_GETARG_TIMESTAMPTZ(2);
 	order_close(fcinfo, &order, 3);

@@ -18,25 +18,15 @@
 char *
 lq_person_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 {
-	Oid			output;
-	bool		varlena;
-
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, arg), &output, &varlena);
-	return OidOutputFunctionCall(output, PG_GETARG_DATUM(arg));
+	lq_argument_needed(fcinfo, arg, name);
+	return lq_argument_text(fcinfo, arg);
 }
 
 /* the pipeline that the first argument names; its owner's rights are needed */
 LqPipeline *
 lq_person_pipeline(FunctionCallInfo fcinfo, const char *verb)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("pipeline must not be null")));
+	lq_argument_needed(fcinfo, 0, "pipeline");
 	return lq_pipeline_for_owner(text_to_cstring(PG_GETARG_TEXT_PP(0)), verb);
 }
 

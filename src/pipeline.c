@@ -54,10 +54,7 @@ lq_alter_pipeline(PG_FUNCTION_ARGS)
 {
 	char	   *name;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("pipeline must not be null")));
+	lq_argument_needed(fcinfo, 0, "pipeline");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	(void) lq_pipeline_for_owner(name, "alter");
 	if (!PG_ARGISNULL(1))

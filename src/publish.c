@@ -57,15 +57,6 @@ result_text(uint64 row, int column)
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
 
-/* InvalidOid if there is no such table */
-Oid
-lq_find_relation(const char *schema, const char *table)
-{
-	Oid			namespace = get_namespace_oid(schema, true);
-
-	return OidIsValid(namespace) ? get_relname_relid(table, namespace) : InvalidOid;
-}
-
 /*
  * Lock the pipeline's row and read it.  One publication of a pipeline runs at
  * a time.
@@ -445,10 +436,7 @@ lq_publish_draft(PG_FUNCTION_ARGS)
 	char	   *pipeline;
 	TimestampTz effective_from;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("pipeline must not be null")));
+	lq_argument_needed(fcinfo, 0, "pipeline");
 	if (PG_ARGISNULL(2) || TIMESTAMP_IS_NOEND(PG_GETARG_TIMESTAMPTZ(2)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

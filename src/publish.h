@@ -27,7 +27,6 @@ extern int	lq_publish(const char *pipeline, const char *note,
 extern char *lq_draft_freeze(const char *pipeline, Oid leads, const char *restored);
 
 /* InvalidOid if there is no such table */
-extern Oid	lq_find_relation(const char *schema, const char *table);
 
 /* SQL: is this kind of stage on the path? */
 #define LQ_SQL_ON_PATH(kind) \

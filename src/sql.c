@@ -15,6 +15,7 @@
 #include "catalog/indexing.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
@@ -22,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -307,4 +309,52 @@ lq_column_text(Relation rel, HeapTuple tuple, const char *name)
 	Datum		value = lq_column(rel, tuple, name, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Oid
+lq_find_relation(const char *schema, const char *table)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+
+	return OidIsValid(namespace) ? get_relname_relid(table, namespace) : InvalidOid;
+}
+
+Oid
+lq_relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* an error if it is NULL */
+void
+lq_argument_needed(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+/* of an argument of any type that is not NULL */
+char *
+lq_argument_text(FunctionCallInfo fcinfo, int arg)
+{
+	return lq_value_text(get_fn_expr_argtype(fcinfo->flinfo, arg), PG_GETARG_DATUM(arg));
+}
+
+char *
+lq_value_text(Oid type, Datum value)
+{
+	Oid			output;
+	bool		varlena;
+
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
 }

@@ -44,6 +44,15 @@ extern int	lq_column_number(Relation rel, const char *name);
 extern Datum lq_column(Relation rel, HeapTuple tuple, const char *name, bool *isnull);
 extern char *lq_column_text(Relation rel, HeapTuple tuple, const char *name);
 
+/* InvalidOid: there is no such table, it has no owner any more */
+extern Oid	lq_find_relation(const char *schema, const char *table);
+extern Oid	lq_relation_owner(Oid relid);
+
+/* arguments of an SQL function, and values of any type as text */
+extern void lq_argument_needed(FunctionCallInfo fcinfo, int arg, const char *name);
+extern char *lq_argument_text(FunctionCallInfo fcinfo, int arg);
+extern char *lq_value_text(Oid type, Datum value);
+
 /* schema and owner of the extension */
 extern Oid	lq_schema(void);
 /* one of the extension's types */

@@ -246,7 +246,7 @@ gate_open(LqEngine *engine, int current, bool on_path, bool clock)
 
 		if (!gate->automatic || LQ_ON_PATH(model->stages[gate->stage].kind) != on_path ||
 			!lq_gate_reachable(model, gate, current) ||
-			(clock && gate->after == 0 && gate->idle == 0))
+			(clock && !lq_gate_waits(gate)))
 			continue;
 		engine->fresh = lq_stage_left_behind(lead, gate->stage);
 		if (lq_gate_holds(engine, gate))
@@ -290,8 +290,7 @@ gate_instead(LqEngine *engine, const LqGate *lost)
 	{
 		const LqGate *gate = &model->gates[i];
 
-		if (gate != lost && gate->stage == lost->stage && gate->automatic &&
-			gate->after == 0 && gate->idle == 0 &&
+		if (gate != lost && gate->stage == lost->stage && gate->automatic && !lq_gate_waits(gate) &&
 			lq_gate_reachable(model, gate, lost->fallback) && lq_gate_holds(engine, gate))
 			return gate;
 	}

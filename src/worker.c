@@ -176,38 +176,22 @@ attempt(void (*body) (Step *step), Step *step)
  * ----------------------------------------------------------------
  */
 
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 /* NULL if its tables are not there: lead_qualify.problem says so */
 static Candidate *
 candidate_read(Relation rel, HeapTuple tuple)
 {
 	char	   *schema = lq_column_text(rel, tuple, "leads_schema");
 	char	   *state = psprintf("%s_qualification", lq_column_text(rel, tuple, "prefix"));
-	Oid			namespace = get_namespace_oid(schema, true);
-	Oid			leads = !OidIsValid(namespace) ? InvalidOid :
-		get_relname_relid(lq_column_text(rel, tuple, "leads_table"), namespace);
+	Oid			leads = lq_find_relation(schema, lq_column_text(rel, tuple, "leads_table"));
 	Candidate  *c;
 
-	if (!OidIsValid(leads) || !OidIsValid(relation_owner(leads)) ||
-		!OidIsValid(get_relname_relid(state, namespace)))
+	if (!OidIsValid(leads) || !OidIsValid(lq_relation_owner(leads)) ||
+		!OidIsValid(lq_find_relation(schema, state)))
 		return NULL;
 	c = MemoryContextAlloc(work_cxt, sizeof(Candidate));
 	c->pipeline = MemoryContextStrdup(work_cxt, lq_column_text(rel, tuple, "pipeline"));
 	c->state_table = MemoryContextStrdup(work_cxt, quote_qualified_identifier(schema, state));
-	c->owner = relation_owner(leads);
+	c->owner = lq_relation_owner(leads);
 	return c;
 }
 
