@@ -326,7 +326,7 @@ SELECT count(*) FILTER (WHERE result LIKE 'received as%') BETWEEN 1 AND count(*)
 FROM (SELECT pg_temp.receive(set_byte(bytes, n, get_byte(bytes, n) # flip)) AS result
     FROM (SELECT assessment_send('budget=yes, a=no, ю=weak') AS bytes) x,
         generate_series(0, length(bytes) - 1) AS n, unnest('{1,2,32,128}'::int[]) AS flip) y;
-COPY (SELECT) TO PROGRAM 'rm -f assessment.regress';
+COPY (SELECT) TO PROGRAM 'cat >/dev/null; rm -f assessment.regress';
 
 -- all of it is immutable, strict and parallel safe
 SELECT p.oid::regprocedure FROM pg_proc p
