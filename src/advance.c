@@ -38,8 +38,7 @@ due_keys(LqPipeline *p, TimestampTz at, int limit, int *count, MemoryContext cxt
 		*slot = lq_plan_keep(lq_format("SELECT q.lead FROM %s q WHERE q.check_at <= $1 "
 									   "ORDER BY q.check_at LIMIT $2",
 									   lq_side_name(p, "qualification")), 2, types);
-	if (SPI_execute_plan(*slot, values, NULL, false, 0) < 0)
-		elog(ERROR, "could not look for leads that are due");
+	lq_plan_run(*slot, values, NULL, false);
 	*count = (int) SPI_processed;
 	keys = MemoryContextAlloc(cxt, Max(1, *count) * sizeof(Datum));
 	for (int i = 0; i < *count; i++)

@@ -277,6 +277,17 @@ lq_plan_keep(const char *query, int nargs, Oid *types)
 	return plan;
 }
 
+/* SPI is connected */
+void
+lq_plan_run(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only)
+{
+	int			code = SPI_execute_plan(plan, values, nulls, read_only, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not run a statement of lead_qualify: %s",
+			 SPI_result_code_string(code));
+}
+
 SPIPlanPtr *
 lq_plan_slot(LqPipeline *p, LqPlan which)
 {

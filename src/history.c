@@ -44,16 +44,6 @@ typedef struct StoredRow
 #define FIXED_CONDITION \
 	"h.superseded_at IS NULL AND (h.cause = 'attached' OR h.moved_by IS NOT NULL)"
 
-static void
-run_plan(SPIPlanPtr *plan, Datum *values, const char *nulls, bool read_only)
-{
-	int			code = SPI_execute_plan(*plan, values, nulls, read_only, 0);
-
-	if (code < 0)
-		elog(ERROR, "could not run a statement on the stage history: %s",
-			 SPI_result_code_string(code));
-}
-
 /* ----------------------------------------------------------------
  * Reading
  * ----------------------------------------------------------------
@@ -84,7 +74,7 @@ lq_history_read_fixed(LqCases *cases)
 									   "ORDER BY h.lead, h.id",
 									   lq_side_name(p, "stage_history")),
 							 1, &p->key_array);
-	run_plan(plan, values, NULL, cases->read_only);
+	lq_plan_run(*plan, values, NULL, cases->read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -135,7 +125,7 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 									   "ORDER BY h.entered_at NULLS FIRST, h.id",
 									   lq_side_name(p, "stage_history")),
 							 1, &p->key_type);
-	run_plan(plan, values, NULL, cases->read_only);
+	lq_plan_run(*plan, values, NULL, cases->read_only);
 	*count = (int) SPI_processed;
 	rows = MemoryContextAllocZero(cxt, Max(1, *count) * sizeof(StoredRow));
 	for (int i = 0; i < *count; i++)
@@ -240,7 +230,7 @@ history_insert(LqCases *cases, LqCase *c, const LqMove *move, TimestampTz left_a
 									   "pg_catalog.pg_current_xact_id())",
 									   lq_side_name(p, "stage_history")),
 							 20, types);
-	run_plan(plan, values, nulls, false);
+	lq_plan_run(*plan, values, nulls, false);
 }
 
 /*
@@ -268,7 +258,7 @@ history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
 		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4, cycle = $5 "
 									   "WHERE id = $1",
 									   lq_side_name(p, "stage_history")), 5, types);
-	run_plan(plan, values, nulls, false);
+	lq_plan_run(*plan, values, nulls, false);
 }
 
 static void
@@ -284,7 +274,7 @@ history_supersede(LqCases *cases, int64 id)
 	if (*plan == NULL)
 		*plan = lq_plan_keep(lq_format("UPDATE %s SET superseded_at = $2 WHERE id = $1",
 									   lq_side_name(p, "stage_history")), 2, types);
-	run_plan(plan, values, NULL, false);
+	lq_plan_run(*plan, values, NULL, false);
 }
 
 /* the open row of a lead ends */
@@ -302,7 +292,7 @@ history_close(LqCases *cases, LqCase *c, TimestampTz at)
 		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE lead = $1 "
 									   "AND left_at IS NULL AND superseded_at IS NULL",
 									   lq_side_name(p, "stage_history")), 2, types);
-	run_plan(plan, values, NULL, false);
+	lq_plan_run(*plan, values, NULL, false);
 }
 
 /* ----------------------------------------------------------------

@@ -108,43 +108,10 @@ plan_read(LqPipeline *p)
 	return *slot;
 }
 
-static SPIPlanPtr
-plan_images(LqPipeline *p)
-{
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGES);
-
-	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("SELECT a.lead, a.changed_at, a.\"values\" FROM %s a "
-									   "WHERE a.lead OPERATOR(pg_catalog.=) ANY ($1) ORDER BY a.lead, a.changed_at",
-									   lq_side_name(p, "attributes")),
-							 1, &p->key_array);
-	return *slot;
-}
-
 /* ----------------------------------------------------------------
  * Reading
  * ----------------------------------------------------------------
  */
-
-static void
-check_code(int code)
-{
-	if (code < 0)
-		elog(ERROR, "could not run a statement of lead_qualify: %s",
-			 SPI_result_code_string(code));
-}
-
-static void
-execute(SPIPlanPtr plan, Datum *values, bool read_only)
-{
-	check_code(SPI_execute_plan(plan, values, NULL, read_only, 0));
-}
-
-static void
-execute_nulls(SPIPlanPtr plan, Datum *values, const char *nulls)
-{
-	check_code(SPI_execute_plan(plan, values, nulls, false, 0));
-}
 
 /* the image in a row of plan_leads: columns from the fifth on */
 static LqImage *
@@ -196,7 +163,7 @@ lq_cases_lock(LqCases *cases)
 		cases->cases[i].exists = false;
 	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
-	execute(plan_leads(p, lock ? LQ_PLAN_LOCK : LQ_PLAN_LOOK), values, !lock);
+	lq_plan_run(plan_leads(p, lock ? LQ_PLAN_LOCK : LQ_PLAN_LOOK), values, NULL, !lock);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -348,7 +315,7 @@ lq_cases_read(LqCases *cases)
 		return;
 	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
-	execute(plan_read(cases->pipeline), values, cases->read_only);
+	lq_plan_run(plan_read(cases->pipeline), values, NULL, cases->read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -362,43 +329,6 @@ lq_cases_read(LqCases *cases)
 	SPI_finish();
 	for (int i = 0; i < cases->count; i++)
 		cases->cases[i].first_touch = !cases->cases[i].scored;
-}
-
-/* stored images of the replayed cases */
-void
-lq_cases_read_images(LqCases *cases)
-{
-	LqPipeline *p = cases->pipeline;
-	TupleDesc	desc = RelationGetDescr(cases->leads);
-	MemoryContext cxt = CurrentMemoryContext;
-	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
-	Datum		values[1];
-
-	if (p->lead_columns == NIL || keys == NULL)
-		return;
-	values[0] = PointerGetDatum(keys);
-	SPI_connect();
-	execute(plan_images(p), values, cases->read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
-		Datum		json = lq_field(i, 3, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-		LqImage    *image;
-
-		if (c != NULL && !isnull)
-		{
-			image = lq_image_create(p, desc);
-			image->changed_at = lq_field_time(i, 2, DT_NOBEGIN);
-			lq_image_read(p, desc, json, image);
-			c->images = c->nimages == 0 ? palloc(sizeof(LqImage *)) :
-				repalloc(c->images, (c->nimages + 1) * sizeof(LqImage *));
-			c->images[c->nimages++] = image;
-		}
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
 }
 
 /* ----------------------------------------------------------------
@@ -616,7 +546,7 @@ write_states(LqCases *cases, bool update)
 														   &lbound, elements[i],
 														   len, byval, align));
 	}
-	execute(plan_write(p, update, cases->forward), arrays, false);
+	lq_plan_run(plan_write(p, update, cases->forward), arrays, NULL, false);
 	if (!update && SPI_processed != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -681,7 +611,7 @@ write_stage_column(LqCases *cases, LqCase *c)
 	values[1] = CStringGetTextDatum(spelled);
 	values[2] = TimestampTzGetDatum(last == NULL ? c->lead.score->as_of : last->at);
 	values[3] = CStringGetTextDatum(c->lead.stage);
-	execute_nulls(*slot, values, has_moved(last) || last == NULL ? NULL : "  n ");
+	lq_plan_run(*slot, values, has_moved(last) || last == NULL ? NULL : "  n ", false);
 }
 
 /*
@@ -742,77 +672,5 @@ lq_cases_write(LqCases *cases)
 	}
 	lq_cases_plain_settings(cases);
 	write_stage_columns(cases);
-	SPI_finish();
-}
-
-/* ----------------------------------------------------------------
- * Images
- * ----------------------------------------------------------------
- */
-
-/* has the lead any image? */
-bool
-lq_image_exists(LqCases *cases, LqCase *c)
-{
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_EXISTS);
-	bool		exists;
-
-	SPI_connect();
-	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("SELECT 1 FROM %s WHERE lead = $1 LIMIT 1",
-									   lq_side_name(p, "attributes")),
-							 1, &p->key_type);
-	execute(*slot, &c->key, false);
-	exists = SPI_processed > 0;
-	SPI_finish();
-	return exists;
-}
-
-/* a new image of the lead's columns */
-void
-lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at)
-{
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_ADD);
-	Oid			types[3] = {p->key_type, TIMESTAMPTZOID, JSONBOID};
-	Datum		values[3];
-
-	values[0] = c->key;
-	values[1] = TimestampTzGetDatum(at);
-	values[2] = lq_image_json(p, RelationGetDescr(cases->leads), image);
-	SPI_connect();
-	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("INSERT INTO %s (lead, changed_at, \"values\") "
-									   "VALUES ($1, $2, $3)",
-									   lq_side_name(p, "attributes")),
-							 3, types);
-	execute(*slot, values, false);
-	SPI_finish();
-}
-
-/* add to the newest image the columns it lacks */
-void
-lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image)
-{
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_AMEND);
-	Oid			types[2] = {p->key_type, JSONBOID};
-	Datum		values[2];
-	char	   *table;
-
-	values[0] = c->key;
-	values[1] = lq_image_json(p, RelationGetDescr(cases->leads), image);
-	SPI_connect();
-	if (*slot == NULL)
-	{
-		table = lq_side_name(p, "attributes");
-		*slot = lq_plan_keep(lq_format("UPDATE %s a SET \"values\" = $2 OPERATOR(pg_catalog.||) a.\"values\" "
-									   "WHERE a.lead = $1 AND a.changed_at = "
-									   "(SELECT pg_catalog.max(b.changed_at) FROM %s b WHERE b.lead = $1)",
-									   table, table),
-							 2, types);
-	}
-	execute(*slot, values, false);
 	SPI_finish();
 }

@@ -159,6 +159,7 @@ extern const LqAssessment *lq_field_assessment(int row, int column, MemoryContex
 
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
+extern void lq_plan_run(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only);
 
 /* cases.c */
 extern void lq_pipeline_lock(LqPipeline *pipeline);
@@ -178,9 +179,11 @@ extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 /* state.c: each connects to SPI itself */
 extern void lq_cases_lock(LqCases *cases);
 extern void lq_cases_read(LqCases *cases);
-extern void lq_cases_read_images(LqCases *cases);
 extern void lq_case_summary(const LqCase *c, LqStored *summary);
 extern void lq_cases_write(LqCases *cases);
+
+/* images.c */
+extern void lq_cases_read_images(LqCases *cases);
 extern bool lq_image_exists(LqCases *cases, LqCase *c);
 extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);
 extern void lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image);
