@@ -62,6 +62,7 @@ ALTER TABLE leads_attributes OWNER TO regress_hostile_owner;
 INSERT INTO activities VALUES (8, 2, 'demo', '2026-02-03');
 SELECT kind, name, message FROM lead_qualify.problem WHERE pipeline = 'h';
 ALTER TABLE leads_answers OWNER TO regress_hostile_owner;
+ALTER TABLE leads_baseline OWNER TO regress_hostile_owner;
 ALTER TABLE activities OWNER TO regress_hostile_other;
 INSERT INTO activities VALUES (5, 2, 'demo', '2026-02-03');
 SELECT kind, name, message FROM lead_qualify.problem WHERE pipeline = 'h';

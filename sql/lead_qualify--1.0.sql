@@ -737,7 +737,7 @@ COMMENT ON COLUMN lead_qualify.pipeline.lead_key IS 'its key column';
 COMMENT ON COLUMN lead_qualify.pipeline.created_at IS 'its column with the time a lead was created; NULL if there is none';
 COMMENT ON COLUMN lead_qualify.pipeline.stage_column IS 'its column that shows the stage';
 COMMENT ON COLUMN lead_qualify.pipeline.changed_column IS 'its column with the time of the last change of stage';
-COMMENT ON COLUMN lead_qualify.pipeline.prefix IS 'the side tables are <prefix>_qualification, <prefix>_stage_history, <prefix>_attributes and <prefix>_answers, in the schema of leads';
+COMMENT ON COLUMN lead_qualify.pipeline.prefix IS 'the side tables are <prefix>_qualification, <prefix>_stage_history, <prefix>_attributes, <prefix>_answers and <prefix>_baseline, in the schema of leads';
 COMMENT ON COLUMN lead_qualify.pipeline.time_zone IS 'time zone of calendar days, weeks and months and of times stored without a zone';
 COMMENT ON COLUMN lead_qualify.pipeline.mode IS 'live, or shadow: computed, but the leads table is not written';
 COMMENT ON COLUMN lead_qualify.pipeline.fire IS 'how the triggers fire: statement, row or deferred';
@@ -2652,6 +2652,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'lq_merge_leads';
 COMMENT ON FUNCTION lead_qualify.merge_leads(text, anycompatible, anycompatible) IS
 'Makes one lead of two that are one person: activities, answers and history of the duplicate become the lead''s, the duplicate is deleted; returns how many activities were moved';
+
+CREATE FUNCTION lead_qualify.archive(pipeline text, before timestamptz)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'lq_archive';
+COMMENT ON FUNCTION lead_qualify.archive(text, timestamptz) IS
+'Makes what each lead was at that time its baseline, from which every replay starts: older activities may then be deleted, or their partitions detached, and older ones that arrive are not scored any more. Computes all leads anew first, and returns how many have a new baseline. Errors: null, infinite or future time';
 
 CREATE FUNCTION lead_qualify.erase_lead(pipeline text, lead anycompatible)
 RETURNS void

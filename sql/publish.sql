@@ -371,6 +371,24 @@ SELECT lead_qualify.draft_config('bare');
 SELECT lead_qualify.detach('bare', keep_data => false);
 SELECT lead_qualify.draft_config('bare') AS nothing;
 
+-- an activity from before a stage was dropped leads into it still, and is inserted
+CREATE TABLE publish_crm.late (id int PRIMARY KEY);
+CREATE TABLE publish_crm.late_activities (id int PRIMARY KEY, lead_id int, type text, at timestamptz);
+SELECT lead_qualify.attach('late', 'publish_crm.late', 'publish_crm.late_activities', template => 'empty');
+INSERT INTO lead_qualify.stage (pipeline, stage, position, kind) VALUES ('late', 'sal', 3, 'sal');
+INSERT INTO lead_qualify.gate (pipeline, stage, name, activity_type) VALUES ('late', 'sal', 'call', 'call');
+SELECT lead_qualify.publish('late', effective_from => '-infinity');
+DELETE FROM lead_qualify.gate WHERE pipeline = 'late';
+DELETE FROM lead_qualify.stage WHERE pipeline = 'late' AND stage = 'sal';
+SELECT lead_qualify.publish('late');
+INSERT INTO publish_crm.late VALUES (1);
+INSERT INTO publish_crm.late_activities VALUES (1, 1, 'call', '2024-01-01');
+SELECT id, stage, stage_changed_at FROM publish_crm.late;
+SELECT * FROM lead_qualify.verify('late');
+UPDATE publish_crm.late SET stage = 'lead';
+UPDATE publish_crm.late SET stage = 'sal';
+SELECT lead_qualify.detach('late', keep_data => false);
+
 -- the scripts' own shape
 RESET ROLE;
 SELECT pg_describe_object(o.classid, o.objid, o.objsubid) AS has_no_comment

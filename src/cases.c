@@ -240,6 +240,14 @@ lq_column_of_stage(LqPipeline *pipeline, const char *stage)
 	return i < 0 ? stage : model->stages[i].stored_as;
 }
 
+/* does the stage column name this stage?  A stage of an older version, too */
+bool
+lq_column_says(LqPipeline *pipeline, const char *value, const char *stage)
+{
+	return value != NULL && stage != NULL &&
+		strcmp(lq_column_of_stage(pipeline, stage), value) == 0;
+}
+
 /* ----------------------------------------------------------------
  * Plans
  * ----------------------------------------------------------------

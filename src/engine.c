@@ -355,6 +355,42 @@ match_explain(LqEngine *engine, const LqEvent *event, const LqMatch *match,
 	MemoryContextSwitchTo(old);
 }
 
+/* one sum or entry of a score whose activities are not at hand */
+static void
+recall_points(LqEngine *engine, const LqTerm *term, TimestampTz at, double points)
+{
+	const LqScore *score = engine->lead->score;
+	LqContribution *row = palloc0(sizeof(LqContribution));
+
+	row->dimension = score->dimensions[term->dimension].name;
+	row->rule = term->memory < 0 ? NULL : score->memories[term->memory].rule;
+	row->version = engine->lead->model->version;
+	row->at = at;
+	row->points = points;
+	row->decay = term->decay;
+	row->period = term->period;
+	row->counted = true;
+	row->own_sum = term->memory >= 0;
+	row->note = "archived";
+	engine->contributions = lappend(engine->contributions, row);
+}
+
+/* explain a score that the lead begins with: contributions for what it holds */
+void
+lq_engine_recall(LqEngine *engine)
+{
+	const LqScore *score = engine->lead->score;
+	MemoryContext old = MemoryContextSwitchTo(engine->cxt);
+
+	for (int i = 0; i < score->nterms; i++)
+		if (score->terms[i].sum != 0)
+			recall_points(engine, &score->terms[i], score->as_of, score->terms[i].sum);
+	for (int i = 0; i < score->nentries; i++)
+		recall_points(engine, &score->terms[score->entries[i].term],
+					  score->entries[i].at, score->entries[i].points);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 activity_apply(LqEngine *engine, const LqEvent *event)
 {

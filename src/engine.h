@@ -285,6 +285,7 @@ typedef struct LqEngine
 extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
 extern void lq_engine_clock(LqEngine *engine, TimestampTz until);
 extern TimestampTz lq_engine_due(LqEngine *engine);
+extern void lq_engine_recall(LqEngine *engine);
 extern bool lq_engine_merge(LqEngine *engine, const LqEvent *event);
 extern void lq_lead_init(LqLead *lead, MemoryContext cxt);
 extern const LqAssessment *lq_lead_answers(const LqEngine *engine);

@@ -386,31 +386,62 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 	table_close(reader.rel, NoLock);
 }
 
+/* what archive() has closed stays closed: say so once a statement */
+static void
+warn_of_archived(const LqCases *cases, const LqCase *c, const LqEvent *event)
+{
+	LqSource   *source = lq_source_get(cases->pipeline, event->pos.source);
+
+	ereport(WARNING,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("%s of lead \"%s\" in %s is not scored: its time is %s",
+					source->number == LQ_ANSWERS ? "an answer" : "an activity",
+					lq_key_text(cases->pipeline, c->key), source->name,
+					timestamptz_to_str(event->pos.at)),
+			 errdetail("What happened to the lead before %s is archived.",
+					   timestamptz_to_str(c->baseline->at))));
+}
+
 /*
- * Load what the replayed cases need: images, rows that stand, activities,
- * answers.  New activities of theirs are in their tables already, so they are dropped
- * from the cases' own events.
+ * New activities of a case are in their tables already: they are dropped from
+ * its own events.  True if one of them is too old to count.
+ */
+static bool
+drop_arrivals(const LqCases *cases, LqCase *c, bool warned)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < c->nevents; i++)
+	{
+		if (c->events[i].pos.kind == LQ_EVENT_MANUAL)
+			c->events[kept++] = c->events[i];
+		else if (!warned && c->baseline != NULL && c->events[i].pos.at < c->baseline->at)
+		{
+			warn_of_archived(cases, c, &c->events[i]);
+			warned = true;
+		}
+	}
+	c->nevents = kept;
+	return warned;
+}
+
+/*
+ * Load what the replayed cases need: baselines, images, rows that stand,
+ * activities, answers.
  */
 void
 lq_events_load(LqCases *cases, bool explaining)
 {
 	LqPipeline *p = cases->pipeline;
 	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
+	bool		warned = false;
 
 	if (keys == NULL)
 		return;
+	lq_cases_read_baselines(cases);
 	for (int i = 0; i < cases->count; i++)
-	{
-		LqCase	   *c = &cases->cases[i];
-		int			kept = 0;
-
-		if (!lq_case_is_replayed(c))
-			continue;
-		for (int k = 0; k < c->nevents; k++)
-			if (c->events[k].pos.kind == LQ_EVENT_MANUAL)
-				c->events[kept++] = c->events[k];
-		c->nevents = kept;
-	}
+		if (lq_case_is_replayed(&cases->cases[i]))
+			warned = drop_arrivals(cases, &cases->cases[i], warned);
 	lq_cases_read_images(cases);
 	lq_history_read_fixed(cases);
 	for (int i = 0; i < p->nsources; i++)

@@ -74,6 +74,14 @@ explained_begin(FunctionCallInfo fcinfo, Explained *x)
 	lq_cases_read(x->cases);
 	x->c->replay = true;
 	lq_events_load(x->cases, true);
+	if (x->c->baseline != NULL && x->at < x->c->baseline->at)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("what lead \"%s\" was at %s is archived", name,
+						timestamptz_to_str(x->at)),
+				 errdetail("The archive ends at %s.",
+						   pstrdup(timestamptz_to_str(x->c->baseline->at))),
+				 errhint("The stage history has the scores at each move.")));
 	lq_run_engine_init(x->cases, &x->engine);
 	x->engine.explaining = true;
 	lq_case_replay(x->cases, x->c, &x->engine, x->at, x->at);

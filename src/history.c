@@ -37,6 +37,7 @@ typedef struct StoredRow
 	double		fit;
 	const LqAssessment *assessment;	/* NULL: not noted */
 	int			version;
+	bool		archived;		/* the stay that the baseline is in */
 	bool		taken;
 } StoredRow;
 
@@ -105,7 +106,10 @@ lq_history_read_fixed(LqCases *cases)
 	SPI_finish();
 }
 
-/* the unsuperseded rows of one lead, oldest first; SPI is connected */
+/*
+ * The unsuperseded rows of one lead, oldest first; of those before its
+ * baseline only the stay that the baseline is in.  SPI is connected.
+ */
 static StoredRow *
 stored_rows(LqCases *cases, LqCase *c, int *count)
 {
@@ -120,31 +124,40 @@ stored_rows(LqCases *cases, LqCase *c, int *count)
 		*plan = lq_plan_keep(lq_format("SELECT h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
 									   "h.entered_at, h.left_at, h.cause, h.gate, "
 									   "h.total, h.engagement, h.fit, h.version::pg_catalog.int8, h.assessment, "
-									   "(h.moved_by IS NOT NULL)::pg_catalog.int4::pg_catalog.int8, h.origin FROM %s h "
+									   "(h.moved_by IS NOT NULL)::pg_catalog.int4::pg_catalog.int8, h.origin, "
+									   "COALESCE(h.entered_at, h.recorded_at) FROM %s h "
 									   "WHERE h.lead = $1 AND h.superseded_at IS NULL "
 									   "ORDER BY h.entered_at NULLS FIRST, h.id",
 									   lq_side_name(p, "stage_history")),
 							 1, &p->key_type);
 	lq_plan_run(*plan, values, NULL, cases->read_only);
-	*count = (int) SPI_processed;
-	rows = MemoryContextAllocZero(cxt, Max(1, *count) * sizeof(StoredRow));
-	for (int i = 0; i < *count; i++)
+	rows = MemoryContextAllocZero(cxt, Max(1, SPI_processed) * sizeof(StoredRow));
+	*count = 0;
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		rows[i].id = lq_field_bigint(i, 1);
-		rows[i].cycle = (int) lq_field_bigint(i, 2);
-		rows[i].stage = lq_field_text(i, 3, cxt);
-		rows[i].from_stage = lq_field_text(i, 4, cxt);
-		rows[i].entered_at = lq_field_time(i, 5, DT_NOBEGIN);
-		rows[i].left_at = lq_field_time(i, 6, DT_NOEND);
-		rows[i].cause = lq_field_text(i, 7, cxt);
-		rows[i].gate = lq_field_text(i, 8, cxt);
-		rows[i].total = lq_field_float(i, 9);
-		rows[i].engagement = lq_field_float(i, 10);
-		rows[i].fit = lq_field_float(i, 11);
-		rows[i].version = (int) lq_field_bigint(i, 12);
-		rows[i].assessment = lq_field_assessment(i, 13, cxt);
-		rows[i].by_hand = lq_field_bigint(i, 14) != 0;
-		rows[i].origin = lq_field_text(i, 15, cxt);
+		StoredRow  *row = &rows[*count];
+
+		row->entered_at = lq_field_time(i, 5, DT_NOBEGIN);
+		row->left_at = lq_field_time(i, 6, DT_NOEND);
+		row->archived = c->baseline != NULL &&
+			lq_field_time(i, 16, DT_NOBEGIN) < c->baseline->at;
+		if (row->archived && row->left_at < c->baseline->at)
+			continue;
+		row->taken = row->archived;
+		row->id = lq_field_bigint(i, 1);
+		row->cycle = (int) lq_field_bigint(i, 2);
+		row->stage = lq_field_text(i, 3, cxt);
+		row->from_stage = lq_field_text(i, 4, cxt);
+		row->cause = lq_field_text(i, 7, cxt);
+		row->gate = lq_field_text(i, 8, cxt);
+		row->total = lq_field_float(i, 9);
+		row->engagement = lq_field_float(i, 10);
+		row->fit = lq_field_float(i, 11);
+		row->version = (int) lq_field_bigint(i, 12);
+		row->assessment = lq_field_assessment(i, 13, cxt);
+		row->by_hand = lq_field_bigint(i, 14) != 0;
+		row->origin = lq_field_text(i, 15, cxt);
+		(*count)++;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
@@ -277,6 +290,21 @@ history_supersede(LqCases *cases, int64 id)
 	lq_plan_run(*plan, values, NULL, false);
 }
 
+/* the stay that the baseline is in ends, or goes on: DT_NOEND */
+static void
+history_leave(LqCases *cases, int64 id, TimestampTz left_at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEAVE);
+	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[2] = {Int64GetDatum(id), TimestampTzGetDatum(left_at)};
+
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 2, types);
+	lq_plan_run(*plan, values, left_at == DT_NOEND ? " n" : "  ", false);
+}
+
 /* the open row of a lead ends */
 static void
 history_close(LqCases *cases, LqCase *c, TimestampTz at)
@@ -327,11 +355,18 @@ stored_match(StoredRow *rows, int count, const LqMove *move)
 	return NULL;
 }
 
-/* a row that a person made is never superseded, whatever became of its stage */
+/* a row that a person made is never superseded, whatever became of its stage; nor one of the archive */
 static bool
 is_fixed(const StoredRow *row)
 {
-	return row->by_hand || strcmp(row->cause, "attached") == 0;
+	return row->by_hand || row->archived || strcmp(row->cause, "attached") == 0;
+}
+
+/* when the stay that the baseline is in ends */
+static TimestampTz
+end_of_baseline(const LqCase *c)
+{
+	return c->moves == NIL ? DT_NOEND : ((LqMove *) linitial(c->moves))->at;
 }
 
 static bool
@@ -450,7 +485,9 @@ history_write(LqCases *cases, LqCase *c, StoredRow *rows, int count)
 			history_link(cases, row->id, move, left_at);
 	}
 	for (int i = 0; i < count; i++)
-		if (!rows[i].taken && !is_fixed(&rows[i]))
+		if (rows[i].archived && rows[i].left_at != end_of_baseline(c))
+			history_leave(cases, rows[i].id, end_of_baseline(c));
+		else if (!rows[i].taken && !is_fixed(&rows[i]))
 			history_supersede(cases, rows[i].id);
 }
 
@@ -486,7 +523,9 @@ history_compare(LqCase *c, StoredRow *rows, int count)
 				   stay_text(move->from_stage, move->stage, move->cycle, move->assessment), left_at);
 	}
 	for (int i = 0; i < count; i++)
-		if (!rows[i].taken && !is_fixed(&rows[i]))
+		if (rows[i].archived && rows[i].left_at != end_of_baseline(c))
+			DIFFER(rows[i].stage, rows[i].left_at, rows[i].stage, end_of_baseline(c));
+		else if (!rows[i].taken && !is_fixed(&rows[i]))
 			DIFFER(rows[i].stage, rows[i].entered_at, NULL, DT_NOBEGIN);
 #undef DIFFER
 	return differences;

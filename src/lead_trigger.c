@@ -184,13 +184,17 @@ stage_changed(LqLive *live, LqCase *c, const char *before, const char *after,
 			  TimestampTz not_before)
 {
 	LqPipeline *p = live->pipeline;
-	const char *stage = lq_stage_of_column(p, after, true);
+	const char *stage;
 	LqEvent		event = {0};
 
+	/* our own write; an event of the past may lead into a stage that is no more */
+	if (c->stored && lq_column_says(p, after, c->lead.stage))
+		return;
+	stage = lq_stage_of_column(p, after, true);
 	if (stage == NULL)			/* NULL: back to the beginning */
 		stage = lq_first_stage(p);
 	if (c->stored && lq_text_equal(c->lead.stage, stage))
-		return;					/* our own write */
+		return;
 	if (!c->scored)
 	{
 		c->replay = true;
@@ -282,7 +286,7 @@ lead_updated(LqLive *live, TriggerData *trigdata)
  */
 
 /* what is deleted with a lead; the history stays without the person */
-static const char *const personal[] = {"qualification", "attributes", "answers"};
+static const char *const personal[] = {"qualification", "attributes", "answers", "baseline"};
 
 /* a key that no lead has, for the history of one that is gone */
 static const char *

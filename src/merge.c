@@ -34,6 +34,7 @@ typedef struct Journey
 {
 	Datum		key;
 	TimestampTz since;			/* when the lead began, DT_NOBEGIN: unknown */
+	TimestampTz archived;		/* up to when, DT_NOBEGIN: not at all */
 	/* first entry into a stage on the path after the first one */
 	TimestampTz entered;		/* DT_NOBEGIN: unknown when, DT_NOEND: none */
 	int			stage;
@@ -328,6 +329,8 @@ journeys_read(Merge *m)
 static bool
 duplicate_is_earlier(const Merge *m)
 {
+	if (m->lead.archived != DT_NOBEGIN)
+		return false;			/* what is archived stands */
 	if (m->duplicate.entered != m->lead.entered)
 		return m->duplicate.entered < m->lead.entered;
 	return m->lead.entered != DT_NOEND && m->duplicate.stage > m->lead.stage;
@@ -493,9 +496,38 @@ states_read(Merge *m)
 					 errhint("Its row in %s says so; delete that first if the lead is to begin anew.",
 							 lq_side_name(m->pipeline, "qualification"))));
 		j->since = c->lead_since != DT_NOBEGIN ? c->lead_since : c->created_at;
+		j->archived = c->was.archived_at;
 		m->clock = Max(m->clock, c->was.scored_at);
 	}
 	lq_cases_close(cases);
+}
+
+/*
+ * The activities that a baseline stands for cannot be merged with others.  A
+ * duplicate that began later than what is archived of the lead can.
+ */
+static void
+check_archived(const Merge *m)
+{
+	LqPipeline *p = m->pipeline;
+	TimestampTz began = m->duplicate.created != NULL ? m->duplicate.created->at : m->duplicate.since;
+
+	if (m->duplicate.archived == DT_NOBEGIN && began >= m->lead.archived)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("lead \"%s\" of pipeline \"%s\" cannot be merged into lead \"%s\": it is older than an archive",
+					lq_key_text(p, m->duplicate.key), p->name, lq_key_text(p, m->lead.key)),
+			 m->duplicate.archived != DT_NOBEGIN ?
+			 errdetail("Lead \"%s\" is archived up to %s.", lq_key_text(p, m->duplicate.key),
+					   timestamptz_to_str(m->duplicate.archived)) :
+			 errdetail("Lead \"%s\" is archived up to %s.", lq_key_text(p, m->lead.key),
+					   timestamptz_to_str(m->lead.archived)),
+			 m->lead.archived == DT_NOBEGIN ?
+			 errhint("Merge lead \"%s\" into lead \"%s\", if it began later.",
+					 lq_key_text(p, m->lead.key), lq_key_text(p, m->duplicate.key)) :
+			 errhint("If the archived activities are still there, delete both leads' rows from %s, merge, and archive again.",
+					 lq_side_name(p, "baseline"))));
 }
 
 /* state and images of the duplicate go, its answers and history become the lead's */
@@ -507,6 +539,7 @@ side_rows_move(Merge *m, const char *actor)
 	states_read(m);
 	rows_read(m, CurrentMemoryContext);
 	journeys_read(m);
+	check_archived(m);
 	journeys_join(m);
 	(void) lq_execute(lq_format("DELETE FROM %s WHERE lead = $1", lq_side_name(p, "qualification")),
 					  1, &p->key_type, &m->duplicate.key);

@@ -39,17 +39,6 @@ lq_person_unknown(const LqPipeline *p, const char *lead)
 			 errhint("A lead is named by its \"%s\".", p->lead_key)));
 }
 
-/* SPI is connected; returns rows processed */
-uint64
-lq_execute(const char *query, int nargs, Oid *types, Datum *values)
-{
-	int			code = SPI_execute_with_args(query, nargs, types, values, NULL, false, 0);
-
-	if (code < 0)
-		elog(ERROR, "could not run \"%s\": %s", query, SPI_result_code_string(code));
-	return SPI_processed;
-}
-
 /*
  * The pipelines of this one's leads table, this one first, locked against
  * publish.  What is out of order is left out, but not this one.  SPI is

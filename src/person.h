@@ -14,7 +14,5 @@ extern void lq_person_unknown(const LqPipeline *p, const char *lead);
 extern List *lq_person_pipelines(LqPipeline *named, MemoryContext cxt);
 extern bool lq_person_key(const LqPipeline *named, Datum key, const LqPipeline *p,
 						  MemoryContext cxt, Datum *result);
-/* SPI is connected; returns rows processed */
-extern uint64 lq_execute(const char *query, int nargs, Oid *types, Datum *values);
 
 #endif

@@ -190,7 +190,7 @@ dropped_values(const Target *target, const char *config, const char *value)
 /* error if rows of a table have one of these values in a column */
 static void
 refuse_values_in_use(const Target *target, const char *what, const char *table,
-					 const char *column, const char *dropped)
+					 const char *column, const char *dropped, bool archived)
 {
 	LqUser		saved;
 	uint64		n;
@@ -208,8 +208,11 @@ refuse_values_in_use(const Target *target, const char *what, const char *table,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("%s \"%s\" of pipeline \"%s\" cannot be dropped",
 						what, result_text(0, 1), target->pipeline),
-				 errdetail_plural("%lu lead is in it.", "%lu leads are in it.",
-								  leads, leads),
+				 archived ?
+				 errdetail_plural("%lu lead was in it when it was archived.",
+								  "%lu leads were in it when they were archived.", leads, leads) :
+				 errdetail_plural("%lu lead is in it.", "%lu leads are in it.", leads, leads),
+				 archived ? errhint("Keep the stage, or archive the leads anew first.") :
 				 errhint("Keep the stage, or move the leads to another one first.")));
 	}
 }
@@ -226,10 +229,13 @@ check_stages_in_use(const Target *target, LqPipeline *pipeline, const char *conf
 
 	if (stages != NULL)
 		refuse_values_in_use(target, "stage", lq_side_name(pipeline, "qualification"),
-							 "stage", stages);
+							 "stage", stages, false);
+	if (stages != NULL)
+		refuse_values_in_use(target, "stage", lq_side_name(pipeline, "baseline"),
+							 "stage", stages, true);
 	if (spellings != NULL && !target->shadow)
 		refuse_values_in_use(target, "stored stage", lq_leads_name(pipeline),
-							 target->stage_column, spellings);
+							 target->stage_column, spellings, false);
 }
 
 /* the first stage on the path of a configuration, as the leads table spells it */

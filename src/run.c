@@ -215,43 +215,83 @@ created_event(LqCases *cases, LqCase *c, bool attached, TimestampTz horizon)
 	return event;
 }
 
+/* a lead begins with nothing */
+static void
+begin_from_nothing(LqCases *cases, LqCase *c, LqEngine *engine, bool attached,
+				   TimestampTz horizon)
+{
+	LqEvent		created = created_event(cases, c, attached, horizon);
+
+	lq_lead_init(&c->lead, cases->cxt);
+	lq_engine_step(engine, &created);
+}
+
 /*
- * Run all events of a case up to the horizon from nothing, and the clock up to
- * "clock" (DT_NOBEGIN: only what falls due between events).  Events must have
- * been loaded (lq_events_load).
+ * A lead goes on from its baseline: what happened before is in it.  Returns
+ * the number of events that did.
+ */
+static int
+begin_from_baseline(LqCases *cases, LqCase *c, LqEngine *engine)
+{
+	TupleDesc	desc = RelationGetDescr(cases->leads);
+	const LqBaseline *baseline = c->baseline;
+	LqLead	   *lead = &c->lead;
+	LqEvent		publication = {0};
+	int			n = 0;
+
+	lq_lead_restore(lead, &baseline->was);
+	lead->score = baseline->score;
+	lead->model = baseline->model;
+	if (c->nimages > 0)
+		lead->attributes = lq_image_tuple(desc, c->images[0]);
+	else if (c->current != NULL)
+		lead->attributes = lq_image_tuple(desc, c->current);
+	for (; n < c->nevents && c->events[n].pos.at < baseline->at; n++)
+		if (c->events[n].pos.kind == LQ_EVENT_ATTRIBUTE)
+			lead->attributes = c->events[n].attributes;
+	if (engine->explaining)
+		lq_engine_recall(engine);
+	/* a later version may have been put in force for that time */
+	publication.pos.at = lead->score->as_of;
+	publication.pos.kind = LQ_EVENT_CLOCK;
+	publication.model = lq_model_at(cases->pipeline, publication.pos.at);
+	if (publication.model != lead->model)
+		lq_engine_step(engine, &publication);
+	return n;
+}
+
+/*
+ * Run all events of a case up to the horizon, from nothing or from its
+ * baseline, and the clock up to "clock" (DT_NOBEGIN: only what falls due
+ * between events).  Events must have been loaded (lq_events_load).
  */
 void
 lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 			   TimestampTz clock)
 {
 	bool		attached;
-	int			n = 0;
-	LqEvent		created;
+	int			i = 0;
 
 	add_images(cases, c);
 	attached = add_fixed(c);
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
 
-	c->waits_at = DT_NOEND;
-	while (n < c->nevents && c->events[n].pos.at <= horizon)
-		n++;
-	if (n < c->nevents)
-		note_waiting(c, c->events[n].pos.at);
-	created = created_event(cases, c, attached, horizon);
-
-	lq_lead_init(&c->lead, cases->cxt);
 	engine->lead = &c->lead;
 	engine->moves = NIL;
 	engine->contributions = NIL;
-	lq_engine_step(engine, &created);
-	for (int i = 0; i < n; i++)
+	if (c->baseline != NULL)
+		i = begin_from_baseline(cases, c, engine);
+	else
+		begin_from_nothing(cases, c, engine, attached, horizon);
+	for (; i < c->nevents && c->events[i].pos.at <= horizon; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (c->events[i].model == NULL)
 			c->events[i].model = lq_model_at(cases->pipeline, c->events[i].pos.at);
 		lq_engine_step(engine, &c->events[i]);
 	}
+	c->waits_at = i < c->nevents ? c->events[i].pos.at : DT_NOEND;
 	case_done(c, engine, clock);
 }
 
@@ -288,6 +328,8 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 			note_waiting(c, event->pos.at);
 			continue;
 		}
+		if (event->pos.at < c->was.archived_at)
+			return false;
 		if (event->model == NULL)
 			event->model = lq_model_at(cases->pipeline, event->pos.at);
 		if (lq_position_cmp(&event->pos, &c->lead.score->last) > 0)

@@ -44,6 +44,7 @@ static const LqSideColumn qualification_columns[] = {
 	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
 	{"version", "integer", NULL, "Version of the configuration in force at scored_at"},
 	{"published_version", "integer", NULL, "Newest version when the state was computed"},
+	{"archived_at", "timestamp with time zone", NULL, "Replays start here, from the row of the baseline table; NULL: from the first event"},
 };
 
 static const LqSideColumn history_columns[] = {
@@ -102,6 +103,9 @@ const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
 		"CONSTRAINT withdrawn_is_a_criterion CHECK (lead_qualify.criterion_name(withdrawn) <> ''), "
 		"CONSTRAINT answered_at_is_finite CHECK (isfinite(answered_at))", 100, true,
 	"Answers to the qualification questions, as they were given"},
+	/* a copy of the state as it was then: the same columns */
+	{"baseline", qualification_columns, lengthof(qualification_columns), NULL, 100, false,
+	"States that archive() made the baseline of their leads"},
 };
 
 static Oid

@@ -24,7 +24,7 @@ typedef struct LqSideTable
 	const char *comment;		/* NULL: the mark */
 } LqSideTable;
 
-#define LQ_NSIDE_TABLES 4
+#define LQ_NSIDE_TABLES 5
 extern const LqSideTable lq_side_tables[LQ_NSIDE_TABLES];
 
 /* what is wrong with a column, NULL if all are as they were made */

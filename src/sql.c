@@ -358,3 +358,14 @@ lq_value_text(Oid type, Datum value)
 	getTypeOutputInfo(type, &output, &varlena);
 	return OidOutputFunctionCall(output, value);
 }
+
+/* SPI is connected; returns rows processed */
+uint64
+lq_execute(const char *query, int nargs, Oid *types, Datum *values)
+{
+	int			code = SPI_execute_with_args(query, nargs, types, values, NULL, false, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", query, SPI_result_code_string(code));
+	return SPI_processed;
+}

@@ -49,6 +49,8 @@ extern Oid	lq_find_relation(const char *schema, const char *table);
 extern Oid	lq_relation_owner(Oid relid);
 
 /* arguments of an SQL function, and values of any type as text */
+/* SPI is connected; returns rows processed */
+extern uint64 lq_execute(const char *query, int nargs, Oid *types, Datum *values);
 extern void lq_argument_needed(FunctionCallInfo fcinfo, int arg, const char *name);
 extern char *lq_argument_text(FunctionCallInfo fcinfo, int arg);
 extern char *lq_value_text(Oid type, Datum value);

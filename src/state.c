@@ -91,19 +91,20 @@ plan_leads(LqPipeline *p, LqPlan which)
 	return *slot;
 }
 
+/* of the side table or, with the same columns, of the baselines */
 static SPIPlanPtr
-plan_read(LqPipeline *p)
+plan_read(LqPipeline *p, LqPlan which)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_READ);
+	SPIPlanPtr *slot = lq_plan_slot(p, which);
 
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
 									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
 									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade, "
 									   "q.assessment, q.confirmed, q.gate, q.keeping, q.stage_since, q.active_at, "
-									   "q.held_from, q.held_until, q.mark, q.waits_at, q.excluded, q.check_at "
+									   "q.held_from, q.held_until, q.mark, q.waits_at, q.excluded, q.check_at, q.archived_at "
 									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
-									   lq_side_name(p, "qualification")),
+									   lq_side_name(p, which == LQ_PLAN_READ ? "qualification" : "baseline")),
 							 1, &p->key_array);
 	return *slot;
 }
@@ -202,7 +203,8 @@ enum
 	READ_ATTRIBUTES_AT, READ_LEAD_SINCE, READ_VERSION, READ_XMIN, READ_PUBLISHED,
 	READ_TOTAL, READ_ENGAGEMENT, READ_FIT, READ_SCORED_AT, READ_GRADE, READ_ASSESSMENT,
 	READ_CONFIRMED, READ_GATE, READ_KEEPING, READ_STAGE_SINCE, READ_ACTIVE_AT,
-	READ_HELD_FROM, READ_HELD_UNTIL, READ_MARK, READ_WAITS_AT, READ_EXCLUDED, READ_CHECK_AT
+	READ_HELD_FROM, READ_HELD_UNTIL, READ_MARK, READ_WAITS_AT, READ_EXCLUDED, READ_CHECK_AT,
+	READ_ARCHIVED_AT
 };
 
 static int
@@ -246,11 +248,12 @@ read_stored(LqStored *was, int row, MemoryContext cxt)
 	was->held_until = lq_field_time(row, READ_HELD_UNTIL, DT_NOEND);
 	was->excluded = lq_field_text(row, READ_EXCLUDED, cxt);
 	was->check_at = lq_field_time(row, READ_CHECK_AT, DT_NOEND);
+	was->archived_at = lq_field_time(row, READ_ARCHIVED_AT, DT_NOBEGIN);
 }
 
-/* the lead goes on from there */
-static void
-lead_restore(LqLead *lead, const LqStored *was)
+/* the lead goes on from there, but for its score */
+void
+lq_lead_restore(LqLead *lead, const LqStored *was)
 {
 	lead->stage = was->stage;
 	lead->cycle = was->cycle;
@@ -268,38 +271,52 @@ lead_restore(LqLead *lead, const LqStored *was)
 	lead->excluded = was->excluded;
 }
 
+/*
+ * The score of a row; NULL if there is none, or it is not whole, or not of its
+ * version: such a state is computed anew.
+ */
+static LqScore *
+read_score(int row, const LqStored *was, const LqModel *model, MemoryContext cxt,
+		   bytea **packed)
+{
+	bool		isnull;
+	Datum		value = lq_field(row, READ_SCORE, &isnull);
+	struct varlena *bytes;
+	LqScore    *score;
+	const char *problem;
+
+	*packed = NULL;
+	if (isnull || model == NULL)
+		return NULL;
+	bytes = PG_DETOAST_DATUM_PACKED(value);
+	*packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(bytes), false, -1));
+	score = lq_score_unpack(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), cxt, &problem);
+	if (score == NULL || !same_dimensions(score, model) ||
+		(was->mark_stage != NULL && was->confirmed == NULL))
+		return NULL;
+	return score;
+}
+
 static void
 read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 {
 	bool		isnull;
-	Datum		value;
 
 	c->stored = true;
 	c->written_here = TransactionIdIsCurrentTransactionId(
 		DatumGetTransactionId(lq_field(row, READ_XMIN, &isnull)));
 	read_stored(&c->was, row, cxt);
-	lead_restore(&c->lead, &c->was);
+	lq_lead_restore(&c->lead, &c->was);
 	c->lead_since = c->was.lead_since;
 	c->waits_at = c->was.waits_at;
 	c->next_due_at = c->was.next_due_at;
 	if (c->was.version > 0)
 		c->lead.model = lq_model_numbered(cases->pipeline, c->was.version);
-	value = lq_field(row, READ_SCORE, &isnull);
+	(void) lq_field(row, READ_SCORE, &isnull);
 	c->erased = isnull && c->was.stage == NULL && lq_text_equal(c->was.excluded, LQ_ERASED);
 	c->exists = c->exists && !c->erased;
-	if (!isnull && c->lead.model != NULL)
-	{
-		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
-		const char *problem;
-
-		c->packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(packed), false, -1));
-		c->lead.score = lq_score_unpack(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
-										cxt, &problem);
-		/* a state that is not of its version, or not whole, is computed anew */
-		c->scored = c->lead.score != NULL &&
-			(c->lead.mark_stage == NULL) == (c->lead.confirmed == NULL) &&
-			same_dimensions(c->lead.score, c->lead.model);
-	}
+	c->lead.score = read_score(row, &c->was, c->lead.model, cxt, &c->packed);
+	c->scored = c->lead.score != NULL;
 	if (c->scored && c->current != NULL)
 		c->lead.attributes = lq_image_tuple(RelationGetDescr(cases->leads), c->current);
 }
@@ -315,7 +332,7 @@ lq_cases_read(LqCases *cases)
 		return;
 	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
-	lq_plan_run(plan_read(cases->pipeline), values, NULL, cases->read_only);
+	lq_plan_run(plan_read(cases->pipeline, LQ_PLAN_READ), values, NULL, cases->read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -329,6 +346,54 @@ lq_cases_read(LqCases *cases)
 	SPI_finish();
 	for (int i = 0; i < cases->count; i++)
 		cases->cases[i].first_touch = !cases->cases[i].scored;
+}
+
+static bool
+is_archived(const LqCase *c)
+{
+	return lq_case_is_replayed(c) && c->was.archived_at != DT_NOBEGIN;
+}
+
+static void
+read_baseline(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
+{
+	LqBaseline *baseline = palloc0(sizeof(LqBaseline));
+	bytea	   *packed;
+
+	read_stored(&baseline->was, row, cxt);
+	baseline->at = baseline->was.archived_at;
+	if (baseline->was.version > 0)
+		baseline->model = lq_model_numbered(cases->pipeline, baseline->was.version);
+	baseline->score = read_score(row, &baseline->was, baseline->model, cxt, &packed);
+	if (baseline->score != NULL && baseline->at == c->was.archived_at)
+		c->baseline = baseline;
+}
+
+/* where the replayed cases start, of those that archive() has put somewhere */
+void
+lq_cases_read_baselines(LqCases *cases)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ArrayType  *keys = lq_key_array(cases, is_archived);
+	Datum		values[1];
+
+	if (keys == NULL)
+		return;
+	values[0] = PointerGetDatum(keys);
+	SPI_connect();
+	lq_plan_run(plan_read(cases->pipeline, LQ_PLAN_READ_BASELINE), values, NULL,
+				cases->read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		if (c != NULL)
+			read_baseline(cases, c, i, cxt);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
 }
 
 /* ----------------------------------------------------------------
@@ -366,10 +431,10 @@ state_types(Oid *types)
  * it only becomes earlier, until advance() puts it forward.
  */
 static SPIPlanPtr
-plan_write(LqPipeline *p, bool update, bool forward)
+plan_write(LqPipeline *p, LqPlan which)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, !update ? LQ_PLAN_INSERT :
-									forward ? LQ_PLAN_FORWARD : LQ_PLAN_UPDATE);
+	SPIPlanPtr *slot = lq_plan_slot(p, which);
+	bool		update = which == LQ_PLAN_UPDATE || which == LQ_PLAN_FORWARD;
 	Oid			types[NSTATE + 1];
 	Oid			elements[NSTATE];
 	StringInfoData buf;
@@ -388,12 +453,13 @@ plan_write(LqPipeline *p, bool update, bool forward)
 				  lq_side_name(p, "qualification"));
 		for (int i = 0; i < NSTATE; i++)
 			appendStringInfo(&buf, "s.c%d, ", i);
-		appendStringInfo(&buf, forward ? "s.c%d) FROM " : "LEAST(q.check_at, s.c%d)) FROM ",
-						 STATE_DUE);
+		appendStringInfo(&buf, which == LQ_PLAN_FORWARD ? "s.c%d) FROM " :
+						 "LEAST(q.check_at, s.c%d)) FROM ", STATE_DUE);
 	}
 	else
 		lq_append(&buf, "INSERT INTO %s AS q (lead, " STATE_COLUMNS ", check_at) SELECT s.*, s.c%d FROM ",
-				  lq_side_name(p, "qualification"), STATE_DUE);
+				  lq_side_name(p, which == LQ_PLAN_INSERT ? "qualification" : "baseline"),
+				  STATE_DUE);
 	appendStringInfoString(&buf, "ROWS FROM (");
 	for (int i = 0; i <= NSTATE; i++)
 		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
@@ -494,12 +560,17 @@ is_dirty_new(const LqCase *c)
 	return c->dirty && !c->stored;
 }
 
+static bool
+is_dirty(const LqCase *c)
+{
+	return c->dirty;
+}
+
 /* write the wanted cases with one statement */
 static void
-write_states(LqCases *cases, bool update)
+write_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 {
 	LqPipeline *p = cases->pipeline;
-	bool		(*wanted) (const LqCase *) = update ? is_dirty_stored : is_dirty_new;
 	ArrayType  *keys = lq_key_array(cases, wanted);
 	Oid			elements[NSTATE];
 	Datum		arrays[NSTATE + 1];
@@ -546,8 +617,8 @@ write_states(LqCases *cases, bool update)
 														   &lbound, elements[i],
 														   len, byval, align));
 	}
-	lq_plan_run(plan_write(p, update, cases->forward), arrays, NULL, false);
-	if (!update && SPI_processed != n)
+	lq_plan_run(plan_write(p, which), arrays, NULL, false);
+	if (wanted == is_dirty_new && SPI_processed != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to the state of leads due to concurrent update")));
@@ -609,7 +680,9 @@ write_stage_column(LqCases *cases, LqCase *c)
 	last = c->moves == NIL ? NULL : llast(c->moves);
 	values[0] = c->key;
 	values[1] = CStringGetTextDatum(spelled);
-	values[2] = TimestampTzGetDatum(last == NULL ? c->lead.score->as_of : last->at);
+	values[2] = TimestampTzGetDatum(last != NULL ? last->at :
+									TIMESTAMP_NOT_FINITE(c->lead.stage_since) ?
+									c->lead.score->as_of : c->lead.stage_since);
 	values[3] = CStringGetTextDatum(c->lead.stage);
 	lq_plan_run(*slot, values, has_moved(last) || last == NULL ? NULL : "  n ", false);
 }
@@ -656,8 +729,8 @@ void
 lq_cases_write(LqCases *cases)
 {
 	SPI_connect();
-	write_states(cases, true);
-	write_states(cases, false);
+	write_states(cases, cases->forward ? LQ_PLAN_FORWARD : LQ_PLAN_UPDATE, is_dirty_stored);
+	write_states(cases, LQ_PLAN_INSERT, is_dirty_new);
 	for (int i = 0; i < cases->count; i++)
 	{
 		LqCase	   *c = &cases->cases[i];
@@ -672,5 +745,30 @@ lq_cases_write(LqCases *cases)
 	}
 	lq_cases_plain_settings(cases);
 	write_stage_columns(cases);
+	SPI_finish();
+}
+
+/*
+ * The states that the dirty cases have been replayed to become the baselines
+ * of their leads: whatever happened before that time is in them.
+ */
+void
+lq_cases_archive(LqCases *cases, TimestampTz before)
+{
+	static const char *const tables[] = {"baseline", "qualification"};
+	LqPipeline *p = cases->pipeline;
+	ArrayType  *keys = lq_key_array(cases, is_dirty);
+	Oid			types[2] = {p->key_array, TIMESTAMPTZOID};
+	Datum		values[2] = {PointerGetDatum(keys), TimestampTzGetDatum(before)};
+
+	if (keys == NULL)
+		return;
+	SPI_connect();
+	(void) lq_execute(lq_format("DELETE FROM %s WHERE lead = ANY ($1)",
+								lq_side_name(p, "baseline")), 1, types, values);
+	write_states(cases, LQ_PLAN_INSERT_BASELINE, is_dirty);
+	for (int i = 0; i < lengthof(tables); i++)
+		(void) lq_execute(lq_format("UPDATE %s SET archived_at = $2 WHERE lead = ANY ($1)",
+									lq_side_name(p, tables[i])), 2, types, values);
 	SPI_finish();
 }

@@ -22,6 +22,7 @@ typedef struct LqStored
 	int			published;		/* newest version when it was computed */
 	TimestampTz attributes_at;
 	TimestampTz lead_since;
+	TimestampTz archived_at;	/* DT_NOBEGIN: never */
 	TimestampTz next_due_at;
 	/* what stands beside the packed score; NaN, DT_NOBEGIN, -1 for null */
 	double		total;
@@ -42,6 +43,15 @@ typedef struct LqStored
 	TimestampTz check_at;
 	const char *excluded;
 } LqStored;
+
+/* where archive() lets the replays of a lead start */
+typedef struct LqBaseline
+{
+	TimestampTz at;				/* what happened before is in it */
+	LqStored	was;
+	LqScore    *score;			/* that the replay goes on with */
+	const LqModel *model;		/* that it is bound to */
+} LqBaseline;
 
 typedef struct LqCase
 {
@@ -68,6 +78,7 @@ typedef struct LqCase
 	TimestampTz next_due_at;	/* when it or the clock will change something */
 	/* events */
 	bool		replay;			/* load and run all events */
+	LqBaseline *baseline;		/* ... from here on; NULL: from the first */
 	const char *initial;		/* stage before the first event; NULL: from column */
 	LqEvent    *events;			/* new ones, not stored yet or just inserted */
 	int			nevents;
@@ -124,9 +135,11 @@ typedef enum LqPlan
 	LQ_PLAN_LOCK,
 	LQ_PLAN_LOOK,
 	LQ_PLAN_READ,
+	LQ_PLAN_READ_BASELINE,
 	LQ_PLAN_UPDATE,
 	LQ_PLAN_FORWARD,
 	LQ_PLAN_INSERT,
+	LQ_PLAN_INSERT_BASELINE,
 	LQ_PLAN_STAGE,
 	LQ_PLAN_IMAGES,
 	LQ_PLAN_IMAGE_EXISTS,
@@ -138,6 +151,7 @@ typedef enum LqPlan
 	LQ_PLAN_HISTORY_LINK,
 	LQ_PLAN_HISTORY_SUPERSEDE,
 	LQ_PLAN_HISTORY_CLOSE,
+	LQ_PLAN_HISTORY_LEAVE,
 	LQ_PLAN_DUE,
 	LQ_PLAN_COUNT
 } LqPlan;
@@ -174,11 +188,15 @@ extern void lq_case_add_event(LqCase *c, const LqEvent *event);
 extern const char *lq_stage_of_column(LqPipeline *pipeline, const char *value, bool strict);
 extern const char *lq_first_stage(LqPipeline *pipeline);
 extern const char *lq_column_of_stage(LqPipeline *pipeline, const char *stage);
+extern bool lq_column_says(LqPipeline *pipeline, const char *value, const char *stage);
 extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 
 /* state.c: each connects to SPI itself */
 extern void lq_cases_lock(LqCases *cases);
 extern void lq_cases_read(LqCases *cases);
+extern void lq_cases_read_baselines(LqCases *cases);
+extern void lq_lead_restore(LqLead *lead, const LqStored *was);
+extern void lq_cases_archive(LqCases *cases, TimestampTz before);
 extern void lq_case_summary(const LqCase *c, LqStored *summary);
 extern void lq_cases_write(LqCases *cases);
 

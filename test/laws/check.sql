@@ -597,6 +597,87 @@ BEGIN
 END
 $$;
 
+-- Rows of a pipeline's activity tables that are older than a time go, unseen
+-- by triggers.
+CREATE PROCEDURE laws.forget(p_pipeline text, p_before timestamptz)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	s record;
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	FOR s IN
+		SELECT o.*, format('%I.%I', o.activities_schema, o.activities_table)
+			AS name
+		FROM lead_qualify.source o WHERE o.pipeline = p_pipeline
+	LOOP
+		EXECUTE format('DELETE FROM %1$s WHERE CASE pg_typeof(%2$I) '
+			'WHEN ''timestamptz''::regtype THEN %2$I::timestamptz '
+			'ELSE %2$I::timestamp AT TIME ZONE %3$L END < %4$L',
+			s.name, s.activity_at, s.time_zone, p_before);
+	END LOOP;
+	SET LOCAL session_replication_role = origin;
+END
+$$;
+
+-- Archiving changes nothing, nor does a recompute without the activities that
+-- are archived; what is stored now was just kept.
+CREATE PROCEDURE laws.check_archive(p_seed int, p_pipeline text)
+LANGUAGE plpgsql AS
+$$
+DECLARE
+	times timestamptz[];
+	t timestamptz;
+	states laws.s_state[];
+	histories laws.s_history[];
+	problems text[];
+	sums text[];
+BEGIN
+	SELECT percentile_disc('{0.3,0.8}'::float8[]) WITHIN GROUP (ORDER BY x.at)
+	INTO times
+	FROM (SELECT s.scored_at FROM laws.s_state s
+		UNION ALL SELECT s.active_at FROM laws.s_state s
+		UNION ALL SELECT h.entered_at FROM laws.s_history h) AS x(at)
+	WHERE isfinite(x.at) AND x.at < now();
+	BEGIN
+		FOREACH t IN ARRAY times
+		LOOP
+			PERFORM lead_qualify.archive(p_pipeline, t);
+			CALL laws.forget(p_pipeline, t);
+		END LOOP;
+		PERFORM lead_qualify.recompute(p_pipeline);
+		CALL laws.look(p_pipeline);
+		SELECT array_agg(s) INTO states FROM laws.s_state s;
+		SELECT array_agg(h) INTO histories FROM laws.s_history h;
+		SELECT array_agg(v::text) INTO problems
+		FROM lead_qualify.verify(p_pipeline) v;
+		SELECT array_agg(format('%s: %s of %s', x.lead, x.worth, y.points))
+		INTO sums
+		FROM laws.s_state s JOIN laws.o_result o USING (lead),
+			LATERAL (SELECT s.lead, sum(e.worth) AS worth
+				FROM lead_qualify.explain(p_pipeline, s.lead) e) AS x,
+			LATERAL (SELECT a.points
+				FROM lead_qualify.score_at(p_pipeline, s.lead) a
+				WHERE a.dimension = 'total') AS y
+		WHERE s.touched
+			AND NOT laws.near(coalesce(x.worth, 0), y.points, 1 + o.magnitude);
+		SET CONSTRAINTS ALL IMMEDIATE;
+		RAISE SQLSTATE 'LW001';
+	EXCEPTION WHEN SQLSTATE 'LW001' THEN
+		NULL;
+	END;
+	INSERT INTO laws.difference (seed, law, item, actual)
+	SELECT p_seed, 'verify after archive', 'row', x FROM unnest(problems) AS x
+	UNION ALL
+	SELECT p_seed, 'explain after archive', 'sum', x FROM unnest(sums) AS x;
+	DELETE FROM laws.s_state;
+	DELETE FROM laws.s_history;
+	INSERT INTO laws.s_state SELECT * FROM unnest(states);
+	INSERT INTO laws.s_history SELECT * FROM unnest(histories);
+	CALL laws.check_kept(p_seed, 'archive', true);
+END
+$$;
+
 -- All checks of the script that has just run.
 CREATE PROCEDURE laws.check_script(p_seed int)
 LANGUAGE plpgsql AS
@@ -640,6 +721,9 @@ BEGIN
 	PERFORM lead_qualify.recompute(l.pipeline);
 	CALL laws.look(l.pipeline);
 	CALL laws.check_kept(p_seed, 'recompute', true);
+	COMMIT;
+	CALL laws.keep();
+	CALL laws.check_archive(p_seed, l.pipeline);
 	COMMIT;
 
 	IF is_pure THEN
