@@ -2700,6 +2700,128 @@ COMMENT ON FUNCTION lead_qualify.lead_qualify_version() IS
 'The version of the loaded library';
 
 -- ----------------------------------------------------------------
+-- roc: how well a score told who would convert
+-- ----------------------------------------------------------------
+
+CREATE TYPE lead_qualify.roc;
+
+CREATE FUNCTION lead_qualify.roc_in(pg_catalog.cstring)
+RETURNS lead_qualify.roc
+AS 'MODULE_PATHNAME', 'roc_in'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.roc_in(pg_catalog.cstring) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.roc_out(lead_qualify.roc)
+RETURNS pg_catalog.cstring
+AS 'MODULE_PATHNAME', 'roc_out'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.roc_out(lead_qualify.roc) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.roc_recv(pg_catalog.internal)
+RETURNS lead_qualify.roc
+AS 'MODULE_PATHNAME', 'roc_recv'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.roc_recv(pg_catalog.internal) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.roc_send(lead_qualify.roc)
+RETURNS pg_catalog.bytea
+AS 'MODULE_PATHNAME', 'roc_send'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION lead_qualify.roc_send(lead_qualify.roc) IS 'I/O';
+
+CREATE TYPE lead_qualify.roc (
+    INPUT = lead_qualify.roc_in,
+    OUTPUT = lead_qualify.roc_out,
+    RECEIVE = lead_qualify.roc_recv,
+    SEND = lead_qualify.roc_send,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = double,
+    STORAGE = extended
+);
+COMMENT ON TYPE lead_qualify.roc IS 'summary of scores and outcomes: for each distinct score how many leads converted, of how many, as "10:1/4, 20:3/5"; exact, of up to 2,000,000 distinct scores; made by the aggregate roc(score, converted), merged by rollup(roc)';
+
+CREATE FUNCTION lead_qualify.roc_add(summary lead_qualify.roc, score float8, converted boolean)
+RETURNS lead_qualify.roc
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_add';
+COMMENT ON FUNCTION lead_qualify.roc_add(lead_qualify.roc, float8, boolean) IS
+'The summary with one more lead: transition of roc(score, converted). A NULL summary is one of no lead; a lead with a NULL is left out; a NaN score and the 2,000,001st distinct score are errors';
+
+CREATE FUNCTION lead_qualify.roc_combine(a lead_qualify.roc, b lead_qualify.roc)
+RETURNS lead_qualify.roc
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_combine';
+COMMENT ON FUNCTION lead_qualify.roc_combine(lead_qualify.roc, lead_qualify.roc) IS
+'One summary of the leads of both: transition of rollup(roc), and how parallel parts are put together';
+
+CREATE FUNCTION lead_qualify.roc_close(summary lead_qualify.roc)
+RETURNS lead_qualify.roc
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_close';
+COMMENT ON FUNCTION lead_qualify.roc_close(lead_qualify.roc) IS
+'The summary in the form in which it is stored: final function of roc(score, converted) and rollup(roc)';
+
+CREATE AGGREGATE lead_qualify.roc(score float8, converted boolean) (
+    SFUNC = lead_qualify.roc_add,
+    STYPE = lead_qualify.roc,
+    SSPACE = 1024,
+    FINALFUNC = lead_qualify.roc_close,
+    COMBINEFUNC = lead_qualify.roc_combine,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.roc(float8, boolean) IS
+'Summary of how well a score told who converted. Leads whose score or outcome is NULL are left out; NULL if none is left. A NaN score is an error, infinite ones are in order. The order of the rows does not matter';
+
+CREATE AGGREGATE lead_qualify.rollup(lead_qualify.roc) (
+    SFUNC = lead_qualify.roc_combine,
+    STYPE = lead_qualify.roc,
+    SSPACE = 1024,
+    FINALFUNC = lead_qualify.roc_close,
+    COMBINEFUNC = lead_qualify.roc_combine,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.rollup(lead_qualify.roc) IS
+'One summary of the leads of all, the same as of roc(score, converted) over all their rows; NULLs are left out';
+
+CREATE FUNCTION lead_qualify.auc(roc lead_qualify.roc)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_auc';
+COMMENT ON FUNCTION lead_qualify.auc(lead_qualify.roc) IS
+'Area under the ROC curve, 0 to 1: the chance that a lead that converted scored higher than one that did not, a tie counting half (Mann and Whitney; Bamber 1975); NULL unless there are both kinds';
+
+CREATE FUNCTION lead_qualify.auc_low(roc lead_qualify.roc, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_auc_low';
+COMMENT ON FUNCTION lead_qualify.auc_low(lead_qualify.roc, float8) IS
+'Lower end of the two-sided interval of auc(roc): variance of DeLong, DeLong and Clarke-Pearson (1988), on the logit scale. An AUC of 0 or 1, where that variance is 0, has the exact binomial interval (Clopper and Pearson 1934) of as many pairs as the smaller kind has leads. NULL with fewer than two leads of either kind; an error unless confidence is between 0 and 1';
+
+CREATE FUNCTION lead_qualify.auc_high(roc lead_qualify.roc, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'roc_auc_high';
+COMMENT ON FUNCTION lead_qualify.auc_high(lead_qualify.roc, float8) IS
+'Upper end of the interval of auc(roc): see auc_low';
+
+CREATE FUNCTION lead_qualify.roc_curve(roc lead_qualify.roc)
+RETURNS TABLE (threshold float8, false_positive_rate float8, true_positive_rate float8, positive_rate float8)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+ROWS 100
+AS 'MODULE_PATHNAME', 'roc_curve';
+COMMENT ON FUNCTION lead_qualify.roc_curve(lead_qualify.roc) IS
+'The corners of the ROC curve from (0, 0), whose threshold is NULL because no score is high enough, to (1, 1), thresholds falling; a lead is positive at score >= threshold. positive_rate is the share of all leads that are: with true_positive_rate the curve of cumulative gains. A share of none is NULL';
+
+CREATE FUNCTION lead_qualify.threshold_table(roc lead_qualify.roc)
+RETURNS TABLE (threshold float8, tp bigint, fp bigint, tn bigint, fn bigint,
+	"precision" float8, recall float8, lift float8, youden float8)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+ROWS 100
+AS 'MODULE_PATHNAME', 'roc_threshold_table';
+COMMENT ON FUNCTION lead_qualify.threshold_table(lead_qualify.roc) IS
+'What each score would do as a threshold, the highest first; a lead is positive at score >= threshold. tp and fp: positives that converted and did not; fn and tn: others that did and did not; precision = tp / (tp + fp); recall = tp / (tp + fn); lift = precision / share of all leads that converted; youden = recall - fp / (fp + tn) (Youden 1950). A share of none is NULL';
+
+-- ----------------------------------------------------------------
 -- Reports
 -- ----------------------------------------------------------------
 
