@@ -2933,33 +2933,24 @@ BEGIN
 		), verdict AS (
 			SELECT a.framework, cardinality(a.met) + cardinality(a.unmet) > 0 AS assessed, a.qualified, a.score, j.converted
 			FROM judged j, lead_qualify.assess_all(j.assessment) a
-		), ranked AS (
-			-- ties share the middle of their ranks
-			SELECT v.*, rank() OVER same + (count(*) OVER tied - 1) / 2.0 AS midrank
+		), counted AS (
+			SELECT v.framework, count(*) AS assessed,
+				count(*) FILTER (WHERE v.qualified) AS qualified,
+				count(*) FILTER (WHERE v.qualified AND v.converted) AS q_converted,
+				count(*) FILTER (WHERE NOT v.qualified AND v.converted) AS u_converted,
+				lead_qualify.auc(lead_qualify.roc(v.score, v.converted)) AS auc
 			FROM verdict v
 			WHERE v.assessed
-			WINDOW same AS (PARTITION BY v.framework ORDER BY v.score),
-				tied AS (PARTITION BY v.framework, v.score)
-		), counted AS (
-			SELECT r.framework, count(*) AS assessed,
-				count(*) FILTER (WHERE r.qualified) AS qualified,
-				count(*) FILTER (WHERE r.qualified AND r.converted) AS q_converted,
-				count(*) FILTER (WHERE NOT r.qualified AND r.converted) AS u_converted,
-				count(*) FILTER (WHERE r.converted) AS converted,
-				sum(r.midrank) FILTER (WHERE r.converted) AS ranks
-			FROM ranked r
-			GROUP BY r.framework
+			GROUP BY v.framework
 		)
 		SELECT c.framework, c.assessed, c.qualified,
 			c.q_converted, c.q_converted::float8 / nullif(c.qualified, 0), q.low, q.high,
 			c.u_converted, c.u_converted::float8 / nullif(c.assessed - c.qualified, 0), u.low, u.high,
-			-- Mann and Whitney: the chance that a lead that converted scored higher than one that did not
-			(c.ranks::float8 - c.converted * (c.converted + 1) / 2.0)
-				/ nullif(c.converted * (c.assessed - c.converted), 0) AS auc
+			c.auc
 		FROM counted c,
 			lead_qualify.wilson_interval(c.q_converted, c.qualified) q,
 			lead_qualify.wilson_interval(c.u_converted, c.assessed - c.qualified) u
-		ORDER BY auc DESC NULLS LAST, c.framework COLLATE "C"
+		ORDER BY c.auc DESC NULLS LAST, c.framework COLLATE "C"
 	$query$, history, state)
 	USING framework_report.pipeline, landmark, outcome, framework_report.as_of;
 END;
