@@ -26,18 +26,18 @@
 
 /* keys of some leads to be looked at, the earliest first */
 static Datum *
-due_keys(LqPipeline *p, TimestampTz at, int limit, int *count, MemoryContext cxt)
+due_keys(LqPipeline *p, TimestampTz at, int skip, int limit, int *count, MemoryContext cxt)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_DUE);
-	Oid			types[2] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[2] = {TimestampTzGetDatum(at), Int64GetDatum(limit)};
+	Oid			types[3] = {TIMESTAMPTZOID, INT8OID, INT8OID};
+	Datum		values[3] = {TimestampTzGetDatum(at), Int64GetDatum(limit), Int64GetDatum(skip)};
 	Datum	   *keys;
 
 	SPI_connect();
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("SELECT q.lead FROM %s q WHERE q.check_at <= $1 "
-									   "ORDER BY q.check_at LIMIT $2",
-									   lq_side_name(p, "qualification")), 2, types);
+									   "ORDER BY q.check_at LIMIT $2 OFFSET $3",
+									   lq_side_name(p, "qualification")), 3, types);
 	lq_plan_run(*slot, values, NULL, false);
 	*count = (int) SPI_processed;
 	keys = MemoryContextAlloc(cxt, Max(1, *count) * sizeof(Datum));
@@ -115,12 +115,12 @@ key_cmp(const void *a, const void *b, void *pipeline)
 }
 
 /*
- * Bring up to so many leads that are due up to the time, as the leads owner.
- * check_at order finds them, key order locks them, over all batches of the
- * transaction.  *more: there may be others.
+ * Bring up to so many leads that are due up to the time, as the leads owner;
+ * the earliest "skip" of them are left to somebody else.  check_at order finds
+ * them, key order locks them, over all batches of the transaction.
  */
 int64
-lq_advance_step(const char *pipeline, TimestampTz at, int limit, bool *more)
+lq_advance_step(const char *pipeline, TimestampTz at, int skip, int limit, int *found)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify advance",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -130,7 +130,6 @@ lq_advance_step(const char *pipeline, TimestampTz at, int limit, bool *more)
 	LqPipeline *p = lq_pipeline_get(pipeline, false);
 	LqUser		saved;
 	Datum	   *keys;
-	int			count;
 	int64		due = 0;
 
 	/* a publish that we waited for has made another version */
@@ -139,19 +138,18 @@ lq_advance_step(const char *pipeline, TimestampTz at, int limit, bool *more)
 	lq_pipeline_check(p);
 	check_sources(p);
 	lq_become(&saved, p->owner);
-	keys = due_keys(p, at, limit, &count, cxt);
-	qsort_arg(keys, count, sizeof(Datum), key_cmp, p);
+	keys = due_keys(p, at, skip, limit, found, cxt);
+	qsort_arg(keys, *found, sizeof(Datum), key_cmp, p);
 	MemoryContextSwitchTo(batch);
-	for (int i = 0; i < count; i += BATCH_LEADS)
+	for (int i = 0; i < *found; i += BATCH_LEADS)
 	{
 		CHECK_FOR_INTERRUPTS();
-		due += advance_batch(p, at, keys + i, Min(BATCH_LEADS, count - i));
+		due += advance_batch(p, at, keys + i, Min(BATCH_LEADS, *found - i));
 		MemoryContextReset(batch);
 	}
 	lq_return(&saved);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	*more = count == limit;
 	return due;
 }
 
@@ -163,7 +161,7 @@ lq_advance(PG_FUNCTION_ARGS)
 {
 	char	   *pipeline;
 	TimestampTz at;
-	bool		more;
+	int			found;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -177,5 +175,5 @@ lq_advance(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot advance to %s, which is in the future", timestamptz_to_str(at)),
 				 errhint("score_at() and explain_stage() tell what will be, if nothing else happens.")));
-	PG_RETURN_INT64(lq_advance_step(pipeline, at, INT_MAX, &more));
+	PG_RETURN_INT64(lq_advance_step(pipeline, at, 0, INT_MAX, &found));
 }

@@ -7,6 +7,7 @@
 
 #include "model.h"
 
-extern int64 lq_advance_step(const char *pipeline, TimestampTz at, int limit, bool *more);
+/* up to so many due leads, after the earliest "skip" ones; returns how many were due of those found */
+extern int64 lq_advance_step(const char *pipeline, TimestampTz at, int skip, int limit, int *found);
 
 #endif

@@ -176,9 +176,12 @@ failing_add(const char *pipeline)
 	return place;
 }
 
-/* advancing failed: try again after naptime, then after twice that, and so on */
+/*
+ * Advancing failed: try again after naptime, then after twice that, and so on.
+ * In part: other leads of the pipeline go on, so look again after naptime.
+ */
 void
-lq_failed(const char *pipeline)
+lq_failed(const char *pipeline, bool in_part)
 {
 	Failing    *failing;
 	int64		delay;
@@ -187,6 +190,8 @@ lq_failed(const char *pipeline)
 	failing = failing_find(pipeline);
 	if (failing == NULL)
 		failing = failing_add(pipeline);
+	if (in_part)
+		failing->failures = 0;
 	delay = Min((int64) lq_naptime << Min(failing->failures, 20),
 				Max(lq_naptime, MAX_DELAY_S));
 	failing->failures++;

@@ -52,9 +52,13 @@
 /* a process that has worked for so long makes way for others */
 #define RUN_MS 3000
 
-/* waiting for somebody who holds a lead, and a batch as a whole */
+/* waiting for somebody who holds a lead; when some have failed; a batch as a whole */
 #define LOCK_TIMEOUT_TEXT "2s"
+#define SHORT_LOCK_TIMEOUT_TEXT "200ms"
 #define BATCH_TIMEOUT_MS (60 * 1000)
+
+/* after so many failures in a row it is not one lead or another */
+#define MAX_FAILURES 20
 
 /* a pipeline, as far as it takes no model to know it */
 typedef struct Candidate
@@ -62,6 +66,12 @@ typedef struct Candidate
 	char	   *pipeline;
 	char	   *state_table;	/* qualified and quoted */
 	Oid			owner;			/* of the leads */
+	/* advancing */
+	int			limit;			/* leads of the next batch */
+	int			skip;			/* earliest leads, each of which failed alone */
+	int			failures;		/* in a row */
+	bool		failed;
+	bool		advanced;		/* some leads */
 } Candidate;
 
 /* a step on a pipeline, for attempt() */
@@ -70,8 +80,7 @@ typedef struct Step
 	const Candidate *candidate;
 	bool		out;			/* nothing was done: the extension is gone */
 	TimestampTz due;			/* look: earliest check_at, DT_NOEND: none */
-	int			limit;			/* advance: so many leads at most */
-	bool		more;			/* ... and there are others */
+	int			found;			/* advance: leads of the batch */
 } Step;
 
 PGDLLEXPORT void lq_worker_main(Datum arg);
@@ -188,7 +197,7 @@ candidate_read(Relation rel, HeapTuple tuple)
 	if (!OidIsValid(leads) || !OidIsValid(lq_relation_owner(leads)) ||
 		!OidIsValid(lq_find_relation(schema, state)))
 		return NULL;
-	c = MemoryContextAlloc(work_cxt, sizeof(Candidate));
+	c = MemoryContextAllocZero(work_cxt, sizeof(Candidate));
 	c->pipeline = MemoryContextStrdup(work_cxt, lq_column_text(rel, tuple, "pipeline"));
 	c->state_table = MemoryContextStrdup(work_cxt, quote_qualified_identifier(schema, state));
 	c->owner = lq_relation_owner(leads);
@@ -278,7 +287,7 @@ look_at_pipelines(const LqTask *task)
 		(void) lq_failures(step.candidate->pipeline, &not_before);
 		if (not_before <= GetCurrentTimestamp() && !attempt(find_due, &step))
 		{
-			lq_failed(step.candidate->pipeline);
+			lq_failed(step.candidate->pipeline, false);
 			(void) lq_failures(step.candidate->pipeline, &not_before);
 		}
 		if (step.out)
@@ -300,41 +309,66 @@ look_at_pipelines(const LqTask *task)
 static void
 advance_step(Step *step)
 {
-	LqPipeline *p = lq_pipeline_get(step->candidate->pipeline, false);
+	const Candidate *c = step->candidate;
+	LqPipeline *p = lq_pipeline_get(c->pipeline, false);
 
 	lq_pipeline_check(p);
-	step->more = false;
 	/* the leads may have changed hands: the next look will see */
 	if (p->owner == GetUserId())
-		(void) lq_advance_step(p->name, GetCurrentTimestamp(), step->limit, &step->more);
+		(void) lq_advance_step(p->name, GetCurrentTimestamp(), c->skip, c->limit, &step->found);
 }
 
 /*
- * One batch of a pipeline; false: nothing more to do now.  One that failed
- * before is tried with smaller ones, so that in the end only the lead that
- * prevents it is named in the log; those due after it wait until it is mended.
+ * One batch of a pipeline; false: nothing more to do now.  After one that
+ * failed they get smaller, down to the lead that prevents it, which is named
+ * in the log and passed over.
  */
 static bool
-advance_batch(const Candidate *candidate)
+advance_batch(Candidate *c)
 {
 	Step		step = {0};
-	TimestampTz not_before;
-	int			failures = lq_failures(candidate->pipeline, &not_before);
 
-	if (not_before > GetCurrentTimestamp())
-		return false;
-	step.candidate = candidate;
-	step.limit = Max(1, BATCH_LEADS >> Min(2 * failures, 16));
+	step.candidate = c;
+	SetConfigOption("lock_timeout", c->failed ? SHORT_LOCK_TIMEOUT_TEXT : LOCK_TIMEOUT_TEXT,
+					PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_RUNNING,
-						   psprintf("lead_qualify: advance pipeline %s", candidate->pipeline));
-	if (!attempt(advance_step, &step))
+						   psprintf("lead_qualify: advance pipeline %s", c->pipeline));
+	if (attempt(advance_step, &step))
 	{
-		lq_failed(candidate->pipeline);
-		return false;
+		bool		more = step.found == c->limit;
+
+		c->advanced = c->advanced || step.found > 0;
+		c->failures = 0;
+		c->limit = Min(BATCH_LEADS, c->limit * 8);
+		return more && !step.out;
 	}
-	if (!step.out)
-		lq_succeeded(candidate->pipeline);
-	return step.more && !step.out;
+	c->failed = true;
+	c->failures++;
+	if (step.found > 1)
+		c->limit = Max(1, step.found / 8);
+	else if (step.found == 1)
+		c->skip++;
+	return step.found > 0 && c->failures < MAX_FAILURES;
+}
+
+/* those whose turn it is; what failed before begins with single leads */
+static List *
+candidates_of(Oid owner)
+{
+	List	   *candidates = candidates_read();
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		Candidate  *c = lfirst(lc);
+		TimestampTz not_before;
+
+		c->failed = lq_failures(c->pipeline, &not_before) > 0;
+		c->limit = c->failed ? 1 : BATCH_LEADS;
+		if (c->owner != owner || not_before > GetCurrentTimestamp())
+			candidates = foreach_delete_current(candidates, lc);
+	}
+	return candidates;
 }
 
 /* become somebody for the rest of the process */
@@ -353,6 +387,16 @@ become_for_good(Oid owner)
 		elog(ERROR, "could not become role %u", owner);
 }
 
+/* a pipeline had its turn */
+static void
+candidate_done(const Candidate *c)
+{
+	if (c->skip > 0 || c->failures > 0)
+		lq_failed(c->pipeline, c->advanced);
+	else
+		lq_succeeded(c->pipeline);
+}
+
 /* the pipelines of an owner in turn, a batch of each */
 static void
 advance_pipelines(const LqTask *task)
@@ -362,18 +406,20 @@ advance_pipelines(const LqTask *task)
 	ListCell   *lc;
 
 	become_for_good(task->owner);
-	candidates = candidates_read();
-	foreach(lc, candidates)
-		if (((Candidate *) lfirst(lc))->owner != task->owner)
-			candidates = foreach_delete_current(candidates, lc);
+	candidates = candidates_of(task->owner);
 	while (candidates != NIL)
 		foreach(lc, candidates)
 		{
+			Candidate  *c = lfirst(lc);
+			bool		more;
+
 			CHECK_FOR_INTERRUPTS();
-			if (TimestampDifferenceExceeds(started, GetCurrentTimestamp(), RUN_MS))
-				return;
-			if (!advance_batch(lfirst(lc)))
-				candidates = foreach_delete_current(candidates, lc);
+			more = advance_batch(c) &&
+				!TimestampDifferenceExceeds(started, GetCurrentTimestamp(), RUN_MS);
+			if (more)
+				continue;
+			candidate_done(c);
+			candidates = foreach_delete_current(candidates, lc);
 		}
 }
 

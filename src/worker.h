@@ -33,7 +33,7 @@ extern void lq_worker_init(void);	/* from _PG_init */
 
 /* launcher.c, for the processes that it starts */
 extern void lq_look_answer(const LqLook *look);
-extern void lq_failed(const char *pipeline);
+extern void lq_failed(const char *pipeline, bool in_part);
 extern void lq_succeeded(const char *pipeline);
 extern int	lq_failures(const char *pipeline, TimestampTz *not_before);
 
