@@ -43,6 +43,14 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #endif
 
+/* 17 ends sessions whose transactions take long; ours have a limit of their own */
+#if PG_VERSION_NUM >= 170000
+#define LQ_NO_TRANSACTION_TIMEOUT() \
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE)
+#else
+#define LQ_NO_TRANSACTION_TIMEOUT() ((void) 0)
+#endif
+
 /* 16 lets input functions report errors softly */
 #ifndef ereturn
 #define ereturn(context, dummy_value, ...) ereport(ERROR, __VA_ARGS__)

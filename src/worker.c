@@ -27,6 +27,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "model.h"
 #include "pgstat.h"
@@ -436,6 +437,7 @@ session_settings(void)
 	SetConfigOption("default_transaction_isolation", "read committed",
 					PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", LOCK_TIMEOUT_TEXT, PGC_SUSET, PGC_S_OVERRIDE);
+	LQ_NO_TRANSACTION_TIMEOUT();
 }
 
 void
