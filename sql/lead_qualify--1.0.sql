@@ -718,6 +718,8 @@ CREATE TABLE lead_qualify.pipeline (
 	fire text NOT NULL DEFAULT 'statement',
 	framework text NOT NULL DEFAULT 'BANT',
 	notify_within interval NOT NULL DEFAULT '1 day',
+	conversion_window interval NOT NULL DEFAULT '90 days',
+	segments text[] NOT NULL DEFAULT '{}',
 	version integer,
 	stage_existed boolean NOT NULL DEFAULT false,
 	attached_at timestamptz NOT NULL DEFAULT now(),
@@ -726,6 +728,8 @@ CREATE TABLE lead_qualify.pipeline (
 	CONSTRAINT pipeline_mode_known CHECK (mode IN ('live', 'shadow')),
 	CONSTRAINT pipeline_fire_known CHECK (fire IN ('statement', 'row', 'deferred')),
 	CONSTRAINT pipeline_notify_within_not_negative CHECK (notify_within >= interval '0'),
+	CONSTRAINT pipeline_conversion_window_positive CHECK (conversion_window > interval '0'),
+	CONSTRAINT pipeline_segments_have_names CHECK (array_position(segments, NULL) IS NULL),
 	CONSTRAINT pipeline_version_positive CHECK (version >= 1)
 );
 COMMENT ON TABLE lead_qualify.pipeline IS
@@ -743,6 +747,8 @@ COMMENT ON COLUMN lead_qualify.pipeline.mode IS 'live, or shadow: computed, but 
 COMMENT ON COLUMN lead_qualify.pipeline.fire IS 'how the triggers fire: statement, row or deferred';
 COMMENT ON COLUMN lead_qualify.pipeline.framework IS 'framework whose missing criteria and next question the view <prefix>_scored shows; changed by alter_pipeline()';
 COMMENT ON COLUMN lead_qualify.pipeline.notify_within IS 'how old a live move may be to be told by NOTIFY lead_qualify; zero: none is told; changed by alter_pipeline()';
+COMMENT ON COLUMN lead_qualify.pipeline.conversion_window IS 'time within which reports expect a lead to convert; changed by alter_pipeline()';
+COMMENT ON COLUMN lead_qualify.pipeline.segments IS 'columns of leads by which reports are split: their changes are noted, and their values stay with the history of a lead that is deleted or erased; changed by alter_pipeline()';
 COMMENT ON COLUMN lead_qualify.pipeline.version IS 'newest published version';
 COMMENT ON COLUMN lead_qualify.pipeline.stage_existed IS 'true if the stage column was there before attach, so detach leaves it';
 COMMENT ON COLUMN lead_qualify.pipeline.attached_at IS 'when the pipeline was attached';
@@ -2525,12 +2531,19 @@ COMMENT ON FUNCTION lead_qualify.pipeline_framework(text) IS
 	'framework whose criteria the views of a pipeline show; NULL if it is unknown or of no use';
 
 CREATE FUNCTION lead_qualify.alter_pipeline(pipeline text, framework text DEFAULT NULL,
-	notify_within interval DEFAULT NULL)
+	notify_within interval DEFAULT NULL, conversion_window interval DEFAULT NULL, segments text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'lq_alter_pipeline';
-COMMENT ON FUNCTION lead_qualify.alter_pipeline(text, text, interval) IS
-'Changes what is not part of a published version: the framework whose missing criteria and next question the views show, and how old a move may be to be told by NOTIFY; NULL leaves it as it is';
+COMMENT ON FUNCTION lead_qualify.alter_pipeline(text, text, interval, interval, text[]) IS
+'Changes what is not part of a published version: the framework whose missing criteria and next question the views show, how old a move may be to be told by NOTIFY, within what time reports expect a lead to convert, and by which columns of leads they may be split for leads that are gone; NULL leaves it as it is';
+
+CREATE FUNCTION lead_qualify.as_of_sql(attributes text, lead text, at text, "column" text)
+RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_as_of_sql_text';
+COMMENT ON FUNCTION lead_qualify.as_of_sql(text, text, text, text) IS
+'SQL of the text that a column of leads had at a time, by the table of attributes; lead and at are SQL, too: part of the reports';
 
 -- ----------------------------------------------------------------
 -- Answers.  Who may insert into <leads>_answers may call these.

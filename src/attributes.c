@@ -362,3 +362,35 @@ lq_image_tuple(TupleDesc leads, const LqImage *image)
 {
 	return heap_form_tuple(leads, image->values, image->nulls);
 }
+
+/* ----------------------------------------------------------------
+ * For SQL
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * SQL of the text that a column had for a lead at a time, both SQL, too: that
+ * of the newest image by then, or of the first one that knows the column.
+ */
+char *
+lq_as_of_sql(const char *attributes, const char *lead, const char *at, const char *column)
+{
+	return lq_format("(SELECT a.\"values\" OPERATOR(pg_catalog.->>) %L FROM %s AS a"
+					 " WHERE a.lead = %s AND a.\"values\" OPERATOR(pg_catalog.?) %L"
+					 " ORDER BY a.changed_at OPERATOR(pg_catalog.<=) %s DESC NULLS LAST,"
+					 " CASE WHEN a.changed_at OPERATOR(pg_catalog.<=) %s THEN a.changed_at END DESC,"
+					 " a.changed_at LIMIT 1)",
+					 column, attributes, lead, column, at, at);
+}
+
+PG_FUNCTION_INFO_V1(lq_as_of_sql_text);
+
+/* as_of_sql(attributes, lead, at, column) */
+Datum
+lq_as_of_sql_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(lq_as_of_sql(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+												  text_to_cstring(PG_GETARG_TEXT_PP(1)),
+												  text_to_cstring(PG_GETARG_TEXT_PP(2)),
+												  text_to_cstring(PG_GETARG_TEXT_PP(3)))));
+}

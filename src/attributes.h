@@ -24,6 +24,7 @@ typedef struct LqImage
 extern LqImage *lq_image_create(LqPipeline *pipeline, TupleDesc leads);
 extern void lq_image_read(LqPipeline *pipeline, TupleDesc leads, Datum json,
 						  LqImage *image);
+extern char *lq_as_of_sql(const char *attributes, const char *lead, const char *at, const char *column);
 extern Datum lq_image_json(LqPipeline *pipeline, TupleDesc leads,
 						   const LqImage *image);
 extern LqImage *lq_image_of_row(LqPipeline *pipeline, TupleDesc leads,

@@ -335,6 +335,27 @@ lead_moved(LqLive *live, TriggerData *trigdata, Datum key)
 }
 
 /*
+ * SQL of what rows "h" of the history keep of the leads' columns, so that
+ * reports can still be split by them.
+ */
+static char *
+segments_sql(const LqPipeline *p)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (p->segments == NIL)
+		return "NULL";
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "pg_catalog.jsonb_build_object(");
+	foreach(lc, p->segments)
+		lq_append(&buf, "%s%L, %s", foreach_current_index(lc) > 0 ? ", " : "", lfirst(lc),
+				  lq_as_of_sql(lq_side_name(p, "attributes"), "h.lead", "h.entered_at", lfirst(lc)));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/*
  * Forget a person: state, attributes, answers, reasons and notes go; the
  * history stays under a random key, so that what reports have counted they
  * count again.  A lead that is excluded they leave out because its state says
@@ -350,15 +371,15 @@ lq_lead_forget(LqPipeline *p, Datum key)
 							   "(SELECT FROM %s q WHERE q.lead = $1 AND q.excluded IS NOT NULL)",
 							   lq_side_name(p, "stage_history"),
 							   lq_side_name(p, "qualification")), 1, &key);
+	/* one random key for all rows of the lead: materialized, or each has its own */
+	rows += follow(p, lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
+								"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL, "
+								"segments = %s FROM k WHERE h.lead = $1",
+								random_key_sql(p->key_type),
+								lq_side_name(p, "stage_history"), segments_sql(p)), 1, &key);
 	for (int i = 0; i < lengthof(personal); i++)
 		rows += follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
 									lq_side_name(p, personal[i])), 1, &key);
-	/* one random key for all rows of the lead: materialized, or each has its own */
-	rows += follow(p, lq_format("WITH k AS MATERIALIZED (SELECT %s AS key) "
-								"UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-								"FROM k WHERE h.lead = $1",
-								random_key_sql(p->key_type),
-								lq_side_name(p, "stage_history")), 1, &key);
 	SPI_finish();
 	return rows;
 }
@@ -381,14 +402,14 @@ leads_truncated(LqLive *live)
 	SPI_connect();
 	lq_run("DELETE FROM %s h USING %s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL",
 		   lq_side_name(p, "stage_history"), lq_side_name(p, "qualification"));
+	lq_run("WITH k AS MATERIALIZED (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) "
+		   "UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL, "
+		   "segments = COALESCE(h.segments, %s) FROM k WHERE k.lead = h.lead",
+		   random_key_sql(p->key_type), lq_side_name(p, "stage_history"),
+		   lq_side_name(p, "stage_history"), segments_sql(p));
 	/* not TRUNCATE: the same command may have truncated these too */
 	for (int i = 0; i < lengthof(personal); i++)
 		follow(p, lq_format("DELETE FROM %s", lq_side_name(p, personal[i])), 0, NULL);
-	lq_run("WITH k AS MATERIALIZED (SELECT l.lead, %s AS key FROM (SELECT DISTINCT lead FROM %s) l) "
-		   "UPDATE %s h SET lead = k.key, reason = NULL, note = NULL, moved_by = NULL "
-		   "FROM k WHERE k.lead = h.lead",
-		   random_key_sql(p->key_type), lq_side_name(p, "stage_history"),
-		   lq_side_name(p, "stage_history"));
 	SPI_finish();
 }
 

@@ -201,6 +201,8 @@ read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
 {
 	char	   *mode = lq_column_text(rel, tuple, "mode");
 	bool		isnull;
+	Datum	   *names;
+	int			count;
 
 	p->leads_schema = lq_column_text(rel, tuple, "leads_schema");
 	p->leads_table = lq_column_text(rel, tuple, "leads_table");
@@ -215,6 +217,11 @@ read_pipeline(LqPipeline *p, Relation rel, HeapTuple tuple)
 	if (!lq_interval_length(DatumGetIntervalP(lq_column(rel, tuple, "notify_within", &isnull)),
 							&p->notify_within))
 		p->notify_within = PG_INT64_MAX;	/* longer than any time there is */
+	deconstruct_array(DatumGetArrayTypeP(lq_column(rel, tuple, "segments", &isnull)), TEXTOID, -1,
+					  false, TYPALIGN_INT, &names, NULL, &count);
+	for (int i = 0; i < count; i++)
+		p->segments = lappend(p->segments, TextDatumGetCString(names[i]));
+	p->lead_columns = list_copy(p->segments);
 }
 
 static void

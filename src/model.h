@@ -84,12 +84,13 @@ typedef struct LqPipeline
 	char	   *framework;		/* whose criteria <leads>_scored shows */
 	bool		shadow;
 	int64		notify_within;	/* microseconds: how old a move may be that listeners hear of */
+	List	   *segments;		/* of char *: columns of leads that reports are split by */
 	int			nsources;
 	LqSource   *sources;
 	LqSource	answers;		/* <leads>_answers, read like a source; number LQ_ANSWERS */
 	int			nversions;
 	LqVersion  *versions;		/* by number */
-	List	   *lead_columns;	/* of char *: all that published conditions name */
+	List	   *lead_columns;	/* of char *: all that published conditions name, and segments */
 	List	   *watches;		/* of LqWatch: what gates of any version ask about */
 	struct LqStatePlans *plans; /* state.c */
 	char	   *problem;		/* why it is broken */

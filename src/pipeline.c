@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "framework_table.h"
@@ -11,7 +12,10 @@
 #include "expression.h"
 #include "model.h"
 #include "sql.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /* ----------------------------------------------------------------
@@ -46,17 +50,56 @@ check_notify_within(const Interval *within)
 				 errhint("Zero notifies nobody.")));
 }
 
+static void
+check_conversion_window(const Interval *window)
+{
+	int64		length;
+
+	if (lq_interval_length(window, &length) && length <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("conversion_window must be longer than zero"),
+				 errhint("It is the time within which a lead should convert, such as 90 days.")));
+}
+
+/* each must be a column of leads */
+static void
+check_segments(const LqPipeline *p, ArrayType *segments)
+{
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(segments, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (nulls[i] || get_attnum(p->leads, TextDatumGetCString(names[i])) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 nulls[i] ? errmsg("the name of a segment must not be null") :
+					 errmsg("%s has no column \"%s\"", lq_leads_name(p),
+							TextDatumGetCString(names[i])),
+					 errhint("segments are names of columns of the leads table.")));
+}
+
 PG_FUNCTION_INFO_V1(lq_alter_pipeline);
 
-/* alter_pipeline(pipeline, framework, notify_within): what is NULL stays as it is */
+/*
+ * alter_pipeline(pipeline, framework, notify_within, conversion_window,
+ * segments): what is NULL stays as it is
+ */
 Datum
 lq_alter_pipeline(PG_FUNCTION_ARGS)
 {
 	char	   *name;
+	LqPipeline *p;
 
 	lq_argument_needed(fcinfo, 0, "pipeline");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	(void) lq_pipeline_for_owner(name, "alter");
+	p = lq_pipeline_for_owner(name, "alter");
+	if (!PG_ARGISNULL(3))
+		check_conversion_window(PG_GETARG_INTERVAL_P(3));
+	if (!PG_ARGISNULL(4))
+		check_segments(p, PG_GETARG_ARRAYTYPE_P(4));
 	if (!PG_ARGISNULL(1))
 	{
 		text	   *framework = PG_GETARG_TEXT_PP(1);
@@ -72,6 +115,11 @@ lq_alter_pipeline(PG_FUNCTION_ARGS)
 		set_column(name, "notify_within",
 				   DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(2))));
 	}
+	if (!PG_ARGISNULL(3))
+		set_column(name, "conversion_window",
+				   DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(3))));
+	if (!PG_ARGISNULL(4))
+		set_column(name, "segments", OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(4)));
 	PG_RETURN_VOID();
 }
 

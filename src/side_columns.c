@@ -71,6 +71,7 @@ static const LqSideColumn history_columns[] = {
 	{"recorded_at", "timestamp with time zone", NULL, "Time of the transaction that wrote the row"},
 	{"txid", "xid8", NULL, "Transaction that wrote the row"},
 	{"superseded_at", "timestamp with time zone", NULL, "When a replay found that the move did not happen, NULL: it stands"},
+	{"segments", "jsonb", NULL, "What the pipeline's segment columns were at the move, kept when the lead is deleted or erased"},
 };
 
 static const LqSideColumn answers_columns[] = {
