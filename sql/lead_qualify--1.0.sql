@@ -2833,6 +2833,112 @@ ROWS 100
 AS 'MODULE_PATHNAME', 'roc_threshold_table';
 COMMENT ON FUNCTION lead_qualify.threshold_table(lead_qualify.roc) IS
 'What each score would do as a threshold, the highest first; a lead is positive at score >= threshold. tp and fp: positives that converted and did not; fn and tn: others that did and did not; precision = tp / (tp + fp); recall = tp / (tp + fn); lift = precision / share of all leads that converted; youden = recall - fp / (fp + tn) (Youden 1950). A share of none is NULL';
+-- Funnels: how far events went, in any table
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.window_funnel_accum(pg_catalog.internal, within pg_catalog.interval, at pg_catalog.timestamptz, VARIADIC steps "any")
+RETURNS pg_catalog.internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_accum';
+COMMENT ON FUNCTION lead_qualify.window_funnel_accum(pg_catalog.internal, pg_catalog.interval, pg_catalog.timestamptz, "any") IS 'aggregate transition function';
+
+CREATE FUNCTION lead_qualify.window_funnel_accum(pg_catalog.internal, within pg_catalog.interval, mode pg_catalog.text, at pg_catalog.timestamptz, VARIADIC steps "any")
+RETURNS pg_catalog.internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_mode_accum';
+COMMENT ON FUNCTION lead_qualify.window_funnel_accum(pg_catalog.internal, pg_catalog.interval, pg_catalog.text, pg_catalog.timestamptz, "any") IS 'aggregate transition function';
+
+CREATE FUNCTION lead_qualify.window_funnel_combine(pg_catalog.internal, pg_catalog.internal)
+RETURNS pg_catalog.internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_combine';
+COMMENT ON FUNCTION lead_qualify.window_funnel_combine(pg_catalog.internal, pg_catalog.internal) IS 'aggregate combine function';
+
+CREATE FUNCTION lead_qualify.window_funnel_serialize(pg_catalog.internal)
+RETURNS pg_catalog.bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_serialize';
+COMMENT ON FUNCTION lead_qualify.window_funnel_serialize(pg_catalog.internal) IS 'aggregate serial function';
+
+CREATE FUNCTION lead_qualify.window_funnel_deserialize(pg_catalog.bytea, pg_catalog.internal)
+RETURNS pg_catalog.internal
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_deserialize';
+COMMENT ON FUNCTION lead_qualify.window_funnel_deserialize(pg_catalog.bytea, pg_catalog.internal) IS 'aggregate deserial function';
+
+-- days and months are those of the session's time zone: stable
+CREATE FUNCTION lead_qualify.window_funnel_final(pg_catalog.internal)
+RETURNS pg_catalog.int4
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_final';
+COMMENT ON FUNCTION lead_qualify.window_funnel_final(pg_catalog.internal) IS 'aggregate final function';
+
+CREATE FUNCTION lead_qualify.window_funnel_times_final(pg_catalog.internal)
+RETURNS pg_catalog.timestamptz[]
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'window_funnel_times_final';
+COMMENT ON FUNCTION lead_qualify.window_funnel_times_final(pg_catalog.internal) IS 'aggregate final function';
+
+-- The state of a lead with 2,000 events has the size of SSPACE.  Most are
+-- smaller, but a hash table is at its worst with these states, growing all at a
+-- time and sorted in the end, so the planner is to prefer an index on
+-- (lead, at) wherever there is one.
+CREATE AGGREGATE lead_qualify.window_funnel(within pg_catalog.interval, at pg_catalog.timestamptz, VARIADIC steps "any") (
+    SFUNC = lead_qualify.window_funnel_accum,
+    STYPE = pg_catalog.internal,
+    SSPACE = 32768,
+    COMBINEFUNC = lead_qualify.window_funnel_combine,
+    SERIALFUNC = lead_qualify.window_funnel_serialize,
+    DESERIALFUNC = lead_qualify.window_funnel_deserialize,
+    FINALFUNC = lead_qualify.window_funnel_final,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.window_funnel(pg_catalog.interval, pg_catalog.timestamptz, "any") IS
+'How far the rows of a group got: the furthest step that was taken, after all steps before it, within the window from a first step on; 0 if there is no first step.
+within: the length of the window, inclusive, in the days and months of the session''s time zone. at: the time of the row; without one the row is ignored. steps: 1 to 32 conditions, in order; NULL is false.
+A row can be several steps, and rows of the same time come in any order. The result is the maximum over all choices of rows and does not depend on the order of input.
+Formula: for each step the chain is kept whose window ends last';
+
+CREATE AGGREGATE lead_qualify.window_funnel(within pg_catalog.interval, mode pg_catalog.text, at pg_catalog.timestamptz, VARIADIC steps "any") (
+    SFUNC = lead_qualify.window_funnel_accum,
+    STYPE = pg_catalog.internal,
+    SSPACE = 32768,
+    COMBINEFUNC = lead_qualify.window_funnel_combine,
+    SERIALFUNC = lead_qualify.window_funnel_serialize,
+    DESERIALFUNC = lead_qualify.window_funnel_deserialize,
+    FINALFUNC = lead_qualify.window_funnel_final,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.window_funnel(pg_catalog.interval, pg_catalog.text, pg_catalog.timestamptz, "any") IS
+'How far the rows of a group got, by these modes, separated by commas:
+strict_increase: each step is later than the one before, not at the same time. strict_once: a row can be one step only. strict_order: a row that is no step, or a step too early, ends the search after a first step (with allow_reentry a step too early is ignored). strict_deduplication: a step other than the first that is taken again ends the search.
+Otherwise as without mode. strict_order and strict_deduplication are by definition the search that windowFunnel of ClickHouse makes, in order of time and step';
+
+CREATE AGGREGATE lead_qualify.window_funnel_times(within pg_catalog.interval, at pg_catalog.timestamptz, VARIADIC steps "any") (
+    SFUNC = lead_qualify.window_funnel_accum,
+    STYPE = pg_catalog.internal,
+    SSPACE = 32768,
+    COMBINEFUNC = lead_qualify.window_funnel_combine,
+    SERIALFUNC = lead_qualify.window_funnel_serialize,
+    DESERIALFUNC = lead_qualify.window_funnel_deserialize,
+    FINALFUNC = lead_qualify.window_funnel_times_final,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.window_funnel_times(pg_catalog.interval, pg_catalog.timestamptz, "any") IS
+'When the steps that window_funnel() counts were taken, one time for each step; empty if there is none. Of the chains that got so far it is the one that was complete first, and of those the one with each step as late as possible: the shortest';
+
+CREATE AGGREGATE lead_qualify.window_funnel_times(within pg_catalog.interval, mode pg_catalog.text, at pg_catalog.timestamptz, VARIADIC steps "any") (
+    SFUNC = lead_qualify.window_funnel_accum,
+    STYPE = pg_catalog.internal,
+    SSPACE = 32768,
+    COMBINEFUNC = lead_qualify.window_funnel_combine,
+    SERIALFUNC = lead_qualify.window_funnel_serialize,
+    DESERIALFUNC = lead_qualify.window_funnel_deserialize,
+    FINALFUNC = lead_qualify.window_funnel_times_final,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.window_funnel_times(pg_catalog.interval, pg_catalog.text, pg_catalog.timestamptz, "any") IS
+'When the steps that window_funnel() counts by these modes were taken, one time for each step; empty if there is none. It is a chain that is complete when the search first gets so far, and of those the one with each step as late as possible: the shortest';
 
 -- ----------------------------------------------------------------
 -- Reports

@@ -49,6 +49,10 @@
 	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE)
 #else
 #define LQ_NO_TRANSACTION_TIMEOUT() ((void) 0)
+/* 17 has infinite intervals */
+#include "datatype/timestamp.h"
+#ifndef INTERVAL_NOT_FINITE
+#define INTERVAL_NOT_FINITE(interval) false
 #endif
 
 /* 16 lets input functions report errors softly */
