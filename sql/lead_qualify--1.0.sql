@@ -2833,6 +2833,8 @@ ROWS 100
 AS 'MODULE_PATHNAME', 'roc_threshold_table';
 COMMENT ON FUNCTION lead_qualify.threshold_table(lead_qualify.roc) IS
 'What each score would do as a threshold, the highest first; a lead is positive at score >= threshold. tp and fp: positives that converted and did not; fn and tn: others that did and did not; precision = tp / (tp + fp); recall = tp / (tp + fn); lift = precision / share of all leads that converted; youden = recall - fp / (fp + tn) (Youden 1950). A share of none is NULL';
+
+-- ----------------------------------------------------------------
 -- Funnels: how far events went, in any table
 -- ----------------------------------------------------------------
 

@@ -49,6 +49,8 @@
 	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE)
 #else
 #define LQ_NO_TRANSACTION_TIMEOUT() ((void) 0)
+#endif
+
 /* 17 has infinite intervals */
 #include "datatype/timestamp.h"
 #ifndef INTERVAL_NOT_FINITE
