@@ -182,6 +182,60 @@ SET client_min_messages = warning;
 SELECT count(*) FROM a_lead_baseline WHERE lead IN (4, 145);
 
 --
+-- A version for the past asks its questions from the baseline on: nothing is dated before it
+--
+CALL make('c');
+INSERT INTO c_lead (id) SELECT generate_series(1, 9);
+INSERT INTO c_act SELECT i * 10 + n, i, 'demo', '2024-02-01' FROM generate_series(1, 4) AS i, generate_series(1, 3) AS n;
+SELECT lead_qualify.advance('c') > 0 AS fell;
+SELECT lead_qualify.archive('c', '2024-02-10');
+UPDATE lead_qualify.gate SET min_total = 28, keep_total = 27.9 WHERE pipeline = 'c' AND name = 'warm';
+DELETE FROM lead_qualify.gate WHERE pipeline = 'c' AND name = 'demos';
+INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, after) VALUES ('c', 'recycled', 'forgotten', '{lead}', '1 day');
+SELECT lead_qualify.publish('c', effective_from => '-infinity');
+SELECT * FROM lead_qualify.verify('c');
+DELETE FROM c_act WHERE lead_id = 1;
+SELECT lead_qualify.recompute('c', '{1,2}');
+SELECT lead, cycle, from_stage, stage, cause, entered_at, left_at FROM c_lead_stage_history WHERE superseded_at IS NULL AND lead IN (1, 2, 5) ORDER BY lead, entered_at, id;
+SELECT * FROM lead_qualify.verify('c');
+
+-- what is archived cannot be moved, and merges leave it as it is
+SELECT lead_qualify.move('c', 3, 'mql', at => '2024-02-05', force => true);
+CREATE TABLE c_call (id int PRIMARY KEY, lead_id int, at timestamptz);
+CREATE INDEX ON c_call (lead_id);
+SELECT lead_qualify.add_source('c', 'c_call', type_value => 'demo');
+ALTER TABLE c_call RENAME at TO happened;
+SELECT lead_qualify.archive('c', '2024-03-01');
+ALTER TABLE c_call RENAME happened TO at;
+INSERT INTO c_lead (id, created_at) VALUES (10, '2024-08-01');
+INSERT INTO c_act VALUES (101, 10, 'demo', '2024-02-05');
+SELECT lead_qualify.merge_leads('c', 3, 10);
+-- the hint works while the activities are there
+DELETE FROM c_lead_baseline WHERE lead IN (3, 10);
+SELECT lead_qualify.merge_leads('c', 3, 10);
+SELECT * FROM lead_qualify.verify('c');
+SELECT count(*) FROM c_lead_qualification WHERE lead = 3 AND archived_at IS NULL;
+SELECT lead_qualify.archive('c', '2024-02-10');
+SELECT count(*) FROM c_lead_baseline WHERE lead = 3;
+-- a row that is damaged is no reason to begin anew
+UPDATE c_lead_baseline SET score = NULL WHERE lead = 4;
+SELECT lead_qualify.recompute('c', '{4}');
+DELETE FROM c_lead_baseline WHERE lead = 4;
+
+-- detach keeps it, and whatever configuration takes it up goes on from there
+DELETE FROM c_act WHERE at < '2024-02-10';
+UPDATE c_lead SET stage = 'lead';
+SELECT lead_qualify.detach('c');
+SELECT lead_qualify.attach('c', 'c_lead', 'c_act', template => 'empty', time_zone => 'UTC');
+SELECT lead_qualify.recompute('c') > 0 AS recomputed;
+SELECT lead, b.stage = q.stage AS same_stage, q.archived_at, lead_qualify.points(q.score, 'engagement', q.scored_at) > 0 AS points
+FROM c_lead_qualification AS q JOIN c_lead_baseline AS b USING (lead) WHERE lead IN (2, 3);
+SELECT * FROM lead_qualify.verify('c');
+SET client_min_messages = error;
+SELECT lead_qualify.detach('c', keep_data => false);
+SET client_min_messages = warning;
+
+--
 -- Undone while the activities are there: without a baseline a replay begins with the first event
 --
 SELECT lead_qualify.archive('b', '2024-09-01');
@@ -190,6 +244,8 @@ CREATE TABLE before AS SELECT lead, stage, total_at_event FROM b_lead_qualificat
 SELECT lead_qualify.recompute('b');
 SELECT * FROM b_lead_qualification AS q JOIN before AS o USING (lead) WHERE (q.stage, q.total_at_event) IS DISTINCT FROM (o.stage, o.total_at_event);
 SELECT count(*) FROM lead_qualify.score_at('b', 1, '2024-05-01');
+SELECT count(*) FROM b_lead_qualification WHERE archived_at IS NOT NULL;
+SELECT lead_qualify.archive('b', '2024-09-01');
 
 --
 -- Who may, and what may not be

@@ -2543,7 +2543,7 @@ RETURNS text
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'lq_as_of_sql_text';
 COMMENT ON FUNCTION lead_qualify.as_of_sql(text, text, text, text) IS
-'SQL of the text that a column of leads had at a time, by the table of attributes; lead and at are SQL, too: part of the reports';
+'SQL of the jsonb value that a column of leads had at a time, by the table of attributes; lead and at are SQL, too: part of the reports';
 
 -- ----------------------------------------------------------------
 -- Answers.  Who may insert into <leads>_answers may call these.

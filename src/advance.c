@@ -94,20 +94,6 @@ advance_batch(LqPipeline *p, TimestampTz at, const Datum *keys, int nkeys)
 	return due;
 }
 
-/* a replay would count nothing of what cannot be read */
-static void
-check_sources(const LqPipeline *p)
-{
-	for (int i = 0; i < p->nsources; i++)
-		if (p->sources[i].problem != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot advance pipeline \"%s\": activities of %s cannot be read",
-							p->name, p->sources[i].name),
-					 errdetail_internal("%s.", lq_error_sentence(p->sources[i].problem)),
-					 errhint("See lead_qualify.problem.")));
-}
-
 static int
 key_cmp(const void *a, const void *b, void *pipeline)
 {
@@ -136,7 +122,7 @@ lq_advance_step(const char *pipeline, TimestampTz at, int skip, int limit, int *
 	lq_pipeline_lock(p);
 	p = lq_pipeline_get(pipeline, false);
 	lq_pipeline_check(p);
-	check_sources(p);
+	lq_pipeline_check_sources(p, "advance");
 	lq_become(&saved, p->owner);
 	keys = due_keys(p, at, skip, limit, found, cxt);
 	qsort_arg(keys, *found, sizeof(Datum), key_cmp, p);

@@ -26,9 +26,9 @@ typedef struct Archive
 static bool
 is_older(const LqCase *c, TimestampTz before)
 {
-	if (c->was.archived_at >= before)
-		return false;
-	if (c->baseline != NULL || c->lead_since < before)
+	if (c->baseline != NULL)
+		return c->baseline->at < before;
+	if (c->lead_since < before)
 		return true;
 	for (int i = 0; i < c->nevents; i++)
 		if (c->events[i].pos.at < before)
@@ -43,6 +43,7 @@ archive_batch(LqPipeline *p, const Datum *keys, int nkeys, void *arg)
 	Archive    *archive = arg;
 	LqCases    *cases = lq_cases_create(p, keys, nkeys);
 
+	cases->past = true;
 	lq_cases_lock(cases);
 	lq_cases_read(cases);
 	for (int i = 0; i < cases->count; i++)
@@ -53,8 +54,6 @@ archive_batch(LqPipeline *p, const Datum *keys, int nkeys, void *arg)
 		LqCase	   *c = &cases->cases[i];
 
 		c->replay = lq_case_is_replayed(c) && is_older(c, archive->before);
-		/* it ends there, not where the stored state does */
-		c->was.scored_at = DT_NOBEGIN;
 		archive->leads += c->replay;
 	}
 	lq_cases_replay(cases, archive->before - 1);
@@ -81,6 +80,7 @@ lq_archive(PG_FUNCTION_ARGS)
 				 errmsg("cannot archive what is before %s",
 						timestamptz_to_str(archive.before)),
 				 errhint("Pass a time that has come.")));
+	lq_pipeline_check_sources(p, "archive");
 	lq_recompute_and(p, "archive", archive_batch, &archive);
 	PG_RETURN_INT64(archive.leads);
 }

@@ -369,13 +369,13 @@ lq_image_tuple(TupleDesc leads, const LqImage *image)
  */
 
 /*
- * SQL of the text that a column had for a lead at a time, both SQL, too: that
+ * SQL of the jsonb value that a column had for a lead at a time, both SQL, too: that
  * of the newest image by then, or of the first one that knows the column.
  */
 char *
 lq_as_of_sql(const char *attributes, const char *lead, const char *at, const char *column)
 {
-	return lq_format("(SELECT a.\"values\" OPERATOR(pg_catalog.->>) %L FROM %s AS a"
+	return lq_format("(SELECT a.\"values\" OPERATOR(pg_catalog.->) %L FROM %s AS a"
 					 " WHERE a.lead = %s AND a.\"values\" OPERATOR(pg_catalog.?) %L"
 					 " ORDER BY a.changed_at OPERATOR(pg_catalog.<=) %s DESC NULLS LAST,"
 					 " CASE WHEN a.changed_at OPERATOR(pg_catalog.<=) %s THEN a.changed_at END DESC,"

@@ -81,6 +81,8 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 		c->key = sorted[i];
 		c->created_at = DT_NOBEGIN;
 		c->lead_since = DT_NOBEGIN;
+		c->archived_at = DT_NOBEGIN;
+		c->was.archived_at = DT_NOBEGIN;
 		c->waits_at = DT_NOEND;
 		c->next_due_at = DT_NOEND;
 		c->was.scored_at = DT_NOBEGIN;

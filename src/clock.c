@@ -94,7 +94,7 @@ due_before(LqEngine *engine, TimestampTz until)
 	TimestampTz due = engine->clock_changes(engine, score->as_of);
 
 	if (current < 0 || LQ_ENDS_MOVES(model->stages[current].kind))
-		return due;
+		return Max(due, engine->not_before);
 	due = Min(due, keep_due(lead, current, until));
 	if (lead->held_from != NULL)
 		due = Min(due, Max(lead->held_until, first));
@@ -113,7 +113,8 @@ due_before(LqEngine *engine, TimestampTz until)
 		if (open >= first)
 			due = Min(due, open);
 	}
-	return due;
+	/* a version published for the past asks from there on */
+	return Max(due, engine->not_before);
 }
 
 /* the same if nothing else ever happens; DT_NOEND: never */

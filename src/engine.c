@@ -364,7 +364,6 @@ recall_points(LqEngine *engine, const LqTerm *term, TimestampTz at, double point
 
 	row->dimension = score->dimensions[term->dimension].name;
 	row->rule = term->memory < 0 ? NULL : score->memories[term->memory].rule;
-	row->version = engine->lead->model->version;
 	row->at = at;
 	row->points = points;
 	row->decay = term->decay;

@@ -275,6 +275,7 @@ typedef struct LqEngine
 	MemoryContext cxt;			/* where output lives */
 	LqLead	   *lead;			/* the lead at work, for holds() */
 	TimestampTz at;				/* time of the event at work */
+	TimestampTz not_before;		/* the clock does nothing before: that is archived */
 	bool		fresh;			/* the gate at work counts only newer than the mark */
 	bool		explaining;		/* collect contributions */
 	bool		refused;		/* a move by hand found no gate that holds */

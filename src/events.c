@@ -415,7 +415,8 @@ drop_arrivals(const LqCases *cases, LqCase *c, bool warned)
 	{
 		if (c->events[i].pos.kind == LQ_EVENT_MANUAL)
 			c->events[kept++] = c->events[i];
-		else if (!warned && c->baseline != NULL && c->events[i].pos.at < c->baseline->at)
+		else if (!warned && c->baseline != NULL && !c->written_here &&
+				 c->events[i].pos.at < c->baseline->at)
 		{
 			warn_of_archived(cases, c, &c->events[i]);
 			warned = true;

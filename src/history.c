@@ -459,6 +459,22 @@ end_of_stay(const LqCase *c, const ListCell *lc)
 	return next == NULL ? DT_NOEND : ((LqMove *) lfirst(next))->at;
 }
 
+/* what is to become of a row that no move says */
+typedef enum Leftover
+{
+	ROW_STANDS,
+	ROW_IS_WRONG,				/* it did not happen */
+	ROW_ENDS_ELSE				/* the stay of the baseline has another end */
+} Leftover;
+
+static Leftover
+leftover(const LqCase *c, const StoredRow *row)
+{
+	if (row->archived)
+		return row->left_at == end_of_baseline(c) ? ROW_STANDS : ROW_ENDS_ELSE;
+	return row->taken || is_fixed(row) ? ROW_STANDS : ROW_IS_WRONG;
+}
+
 /* make the stored path that of c->moves */
 static void
 history_write(LqCases *cases, LqCase *c, StoredRow *rows, int count)
@@ -485,10 +501,17 @@ history_write(LqCases *cases, LqCase *c, StoredRow *rows, int count)
 			history_link(cases, row->id, move, left_at);
 	}
 	for (int i = 0; i < count; i++)
-		if (rows[i].archived && rows[i].left_at != end_of_baseline(c))
-			history_leave(cases, rows[i].id, end_of_baseline(c));
-		else if (!rows[i].taken && !is_fixed(&rows[i]))
-			history_supersede(cases, rows[i].id);
+		switch (leftover(c, &rows[i]))
+		{
+			case ROW_ENDS_ELSE:
+				history_leave(cases, rows[i].id, end_of_baseline(c));
+				break;
+			case ROW_IS_WRONG:
+				history_supersede(cases, rows[i].id);
+				break;
+			case ROW_STANDS:
+				break;
+		}
 }
 
 /* what history_write() would change: a List of LqHistoryDifference */
@@ -523,10 +546,17 @@ history_compare(LqCase *c, StoredRow *rows, int count)
 				   stay_text(move->from_stage, move->stage, move->cycle, move->assessment), left_at);
 	}
 	for (int i = 0; i < count; i++)
-		if (rows[i].archived && rows[i].left_at != end_of_baseline(c))
-			DIFFER(rows[i].stage, rows[i].left_at, rows[i].stage, end_of_baseline(c));
-		else if (!rows[i].taken && !is_fixed(&rows[i]))
-			DIFFER(rows[i].stage, rows[i].entered_at, NULL, DT_NOBEGIN);
+		switch (leftover(c, &rows[i]))
+		{
+			case ROW_ENDS_ELSE:
+				DIFFER(rows[i].stage, rows[i].left_at, rows[i].stage, end_of_baseline(c));
+				break;
+			case ROW_IS_WRONG:
+				DIFFER(rows[i].stage, rows[i].entered_at, NULL, DT_NOBEGIN);
+				break;
+			case ROW_STANDS:
+				break;
+		}
 #undef DIFFER
 	return differences;
 }

@@ -285,9 +285,6 @@ lead_updated(LqLive *live, TriggerData *trigdata)
  * ----------------------------------------------------------------
  */
 
-/* what is deleted with a lead; the history stays without the person */
-static const char *const personal[] = {"qualification", "attributes", "answers", "baseline"};
-
 /* a key that no lead has, for the history of one that is gone */
 static const char *
 random_key_sql(Oid type)
@@ -377,9 +374,10 @@ lq_lead_forget(LqPipeline *p, Datum key)
 								"segments = %s FROM k WHERE h.lead = $1",
 								random_key_sql(p->key_type),
 								lq_side_name(p, "stage_history"), segments_sql(p)), 1, &key);
-	for (int i = 0; i < lengthof(personal); i++)
-		rows += follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
-									lq_side_name(p, personal[i])), 1, &key);
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+		if (lq_side_tables[i].personal)
+			rows += follow(p, lq_format("DELETE FROM %s WHERE lead = $1",
+										lq_side_name(p, lq_side_tables[i].suffix)), 1, &key);
 	SPI_finish();
 	return rows;
 }
@@ -408,8 +406,9 @@ leads_truncated(LqLive *live)
 		   random_key_sql(p->key_type), lq_side_name(p, "stage_history"),
 		   lq_side_name(p, "stage_history"), segments_sql(p));
 	/* not TRUNCATE: the same command may have truncated these too */
-	for (int i = 0; i < lengthof(personal); i++)
-		follow(p, lq_format("DELETE FROM %s", lq_side_name(p, personal[i])), 0, NULL);
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+		if (lq_side_tables[i].personal)
+			follow(p, lq_format("DELETE FROM %s", lq_side_name(p, lq_side_tables[i].suffix)), 0, NULL);
 	SPI_finish();
 }
 

@@ -355,13 +355,13 @@ beginnings_join(Merge *m, Journey *first, Journey *second)
 	HistoryRow *begins = first->attached;
 
 	/* of activities before attach no gate is tested: that stays so, if it can */
-	if (begins == NULL && second->attached != NULL &&
+	if (begins == NULL && second->attached != NULL && m->lead.archived == DT_NOBEGIN &&
 		is_first_stage(m, second->attached->stage) && second->attached->at <= first->entered)
 		begins = second->attached;
 	if (second->attached != NULL && begins != second->attached)
 		m->superseded = lappend(m->superseded, second->attached);
 	if (begins == NULL && first->created != NULL &&
-		(is_first_stage(m, first->created->stage) ||
+		(m->lead.archived != DT_NOBEGIN || is_first_stage(m, first->created->stage) ||
 		 first->created->at <= (second->created != NULL ? second->created->at :
 								second->since != DT_NOBEGIN ? second->since : DT_NOEND)))
 		begins = first->created;
@@ -472,12 +472,36 @@ history_join(Merge *m, const char *actor)
  * ----------------------------------------------------------------
  */
 
+static Journey *
+journey_of(Merge *m, const LqCase *c)
+{
+	return lq_key_cmp(m->pipeline, c->key, m->lead.key) == 0 ? &m->lead : &m->duplicate;
+}
+
+/* what is archived of each, and whether it began before its row tells */
+static void
+archives_read(Merge *m, LqCases *cases)
+{
+	lq_events_load(cases, false);
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+		Journey    *j = journey_of(m, c);
+
+		if (c->baseline != NULL)
+			j->archived = c->baseline->at;
+		for (int k = 0; k < c->nevents; k++)
+			j->since = Min(j->since, c->events[k].pos.at);
+	}
+}
+
 /* when each lead began, and how far the clock has come */
 static void
 states_read(Merge *m)
 {
 	Datum		keys[2] = {m->lead.key, m->duplicate.key};
 	LqCases    *cases = lq_cases_create(m->pipeline, keys, 2);
+	bool		archived = false;
 
 	m->clock = GetCurrentTimestamp();
 	lq_cases_lock(cases);
@@ -485,8 +509,7 @@ states_read(Merge *m)
 	for (int i = 0; i < cases->count; i++)
 	{
 		LqCase	   *c = &cases->cases[i];
-		Journey    *j = lq_key_cmp(m->pipeline, c->key, m->lead.key) == 0 ?
-			&m->lead : &m->duplicate;
+		Journey    *j = journey_of(m, c);
 
 		if (c->erased)
 			ereport(ERROR,
@@ -496,9 +519,12 @@ states_read(Merge *m)
 					 errhint("Its row in %s says so; delete that first if the lead is to begin anew.",
 							 lq_side_name(m->pipeline, "qualification"))));
 		j->since = c->lead_since != DT_NOBEGIN ? c->lead_since : c->created_at;
-		j->archived = c->was.archived_at;
 		m->clock = Max(m->clock, c->was.scored_at);
+		archived = archived || c->archived_at != DT_NOBEGIN;
+		c->replay = true;
 	}
+	if (archived)
+		archives_read(m, cases);
 	lq_cases_close(cases);
 }
 
@@ -510,8 +536,10 @@ static void
 check_archived(const Merge *m)
 {
 	LqPipeline *p = m->pipeline;
-	TimestampTz began = m->duplicate.created != NULL ? m->duplicate.created->at : m->duplicate.since;
+	TimestampTz began = m->duplicate.since;
 
+	if (m->duplicate.created != NULL)
+		began = Min(began, m->duplicate.created->at);
 	if (m->duplicate.archived == DT_NOBEGIN && began >= m->lead.archived)
 		return;
 	ereport(ERROR,
@@ -574,7 +602,7 @@ redundant_move(Merge *m, const LqCase *c)
 	return 0;
 }
 
-/* all events of the lead, from nothing; false if a row of its history is in the way */
+/* all events of the lead; false if a row of its history is in the way */
 static bool
 lead_replay(Merge *m)
 {
@@ -644,6 +672,7 @@ merges_create(LqPipeline *named, Datum lead, Datum duplicate)
 		m->lead.key = lead;
 		m->duplicate.key = duplicate;
 		m->lead.entered = m->duplicate.entered = DT_NOEND;
+		m->lead.archived = m->duplicate.archived = DT_NOBEGIN;
 		m->lead.decided = m->duplicate.decided = DT_NOBEGIN;
 		if (m->pipeline != named &&
 			(!lq_person_key(named, lead, m->pipeline, cxt, &m->lead.key) ||

@@ -581,6 +581,20 @@ lq_pipeline_check(LqPipeline *p)
 				 errhint("See lead_qualify.problem.")));
 }
 
+/* a replay would count nothing of what cannot be read */
+void
+lq_pipeline_check_sources(const LqPipeline *p, const char *verb)
+{
+	for (int i = 0; i < p->nsources; i++)
+		if (p->sources[i].problem != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot %s pipeline \"%s\": activities of %s cannot be read",
+							verb, p->name, p->sources[i].name),
+					 errdetail_internal("%s.", lq_error_sentence(p->sources[i].problem)),
+					 errhint("See lead_qualify.problem.")));
+}
+
 LqPipeline *
 lq_pipeline_for_owner(const char *name, const char *verb)
 {

@@ -104,6 +104,8 @@ typedef struct LqPipeline
 extern LqPipeline *lq_pipeline_get(const char *name, bool missing_ok);
 /* an error if it cannot work */
 extern void lq_pipeline_check(LqPipeline *pipeline);
+/* an error if an activity table cannot be read; verb: what would be done */
+extern void lq_pipeline_check_sources(const LqPipeline *pipeline, const char *verb);
 /* whole, and the caller has the rights of the leads owner */
 extern LqPipeline *lq_pipeline_for_owner(const char *name, const char *verb);
 extern const LqModel *lq_model_at(LqPipeline *pipeline, TimestampTz at);

@@ -410,12 +410,17 @@ new_event(LqCase *c)
 	return NULL;
 }
 
-/* before attach nothing is known of the stages that a lead was in */
+/* before attach nothing is known of the stages that a lead was in; what is archived stands */
 static void
-check_attached(const Order *order, const LqCase *c, const LqEvent *event)
+check_known(const Order *order, const LqCase *c, const LqEvent *event)
 {
 	ListCell   *lc;
 
+	if (event->pos.at < c->archived_at)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lead \"%s\" cannot be moved at a time that is archived", order->lead),
+				 errdetail("The archive ends at %s.", timestamptz_to_str(c->archived_at))));
 	foreach(lc, c->fixed)
 	{
 		const LqFixed *fixed = lfirst(lc);
@@ -499,7 +504,7 @@ judge(const Order *order, LqCases *cases, LqCase *c)
 	const char *from = move != NULL ? move->from_stage : order->now ? c->lead.stage : NULL;
 	const LqModel *model = lq_model_at(order->pipeline, event->pos.at);
 
-	check_attached(order, c, event);
+	check_known(order, c, event);
 	if (is_there(order, from))
 		return from;
 	if (c->refused)

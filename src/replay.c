@@ -216,6 +216,7 @@ unchanged(LqPipeline *p, const LqCase *c)
 		!same_answers(stored->confirmed, c->lead.confirmed) ||
 		!lq_text_equal(stored->excluded, c->lead.excluded) ||
 		stored->next_due_at != c->next_due_at || stored->waits_at != c->waits_at ||
+		stored->archived_at != c->archived_at ||
 		!same_stay(stored, &c->lead))
 		return false;
 	packed = lq_score_pack(c->lead.score);

@@ -237,11 +237,12 @@ begin_from_baseline(LqCases *cases, LqCase *c, LqEngine *engine)
 	const LqBaseline *baseline = c->baseline;
 	LqLead	   *lead = &c->lead;
 	LqEvent		publication = {0};
+	LqPosition	last = baseline->score->last;
 	int			n = 0;
 
 	lq_lead_restore(lead, &baseline->was);
 	lead->score = baseline->score;
-	lead->model = baseline->model;
+	lead->model = NULL;
 	if (c->nimages > 0)
 		lead->attributes = lq_image_tuple(desc, c->images[0]);
 	else if (c->current != NULL)
@@ -251,12 +252,12 @@ begin_from_baseline(LqCases *cases, LqCase *c, LqEngine *engine)
 			lead->attributes = c->events[n].attributes;
 	if (engine->explaining)
 		lq_engine_recall(engine);
-	/* a later version may have been put in force for that time */
+	/* another version may have been put in force for that time since */
 	publication.pos.at = lead->score->as_of;
 	publication.pos.kind = LQ_EVENT_CLOCK;
 	publication.model = lq_model_at(cases->pipeline, publication.pos.at);
-	if (publication.model != lead->model)
-		lq_engine_step(engine, &publication);
+	lq_engine_step(engine, &publication);
+	lead->score->last = last;
 	return n;
 }
 
@@ -280,6 +281,8 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 	engine->lead = &c->lead;
 	engine->moves = NIL;
 	engine->contributions = NIL;
+	c->archived_at = c->baseline == NULL ? DT_NOBEGIN : c->baseline->at;
+	engine->not_before = c->archived_at;
 	if (c->baseline != NULL)
 		i = begin_from_baseline(cases, c, engine);
 	else
@@ -319,6 +322,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
 	engine->lead = &c->lead;
 	engine->moves = NIL;
+	engine->not_before = c->archived_at;
 	for (int i = 0; i < c->nevents; i++)
 	{
 		LqEvent    *event = &c->events[i];
@@ -328,7 +332,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 			note_waiting(c, event->pos.at);
 			continue;
 		}
-		if (event->pos.at < c->was.archived_at)
+		if (event->pos.at < c->archived_at)
 			return false;
 		if (event->model == NULL)
 			event->model = lq_model_at(cases->pipeline, event->pos.at);
@@ -373,12 +377,13 @@ replay_all(void *arg)
 	for (int i = 0; i < all->cases->count; i++)
 	{
 		LqCase	   *c = &all->cases->cases[i];
+		/* no replay of what the lead is now ends before the stored state did */
+		TimestampTz least = all->cases->past ? DT_NOBEGIN : c->was.scored_at;
 
 		lq_cases_tick(all->cases);
-		/* no replay ends before the stored state did */
 		if (c->exists && c->replay)
-			lq_case_replay(all->cases, c, &all->engine, Max(all->horizon, c->was.scored_at),
-						   Max(all->clock, c->was.scored_at));
+			lq_case_replay(all->cases, c, &all->engine, Max(all->horizon, least),
+						   Max(all->clock, least));
 	}
 }
 

@@ -94,18 +94,18 @@ static const LqSideColumn attributes_columns[] = {
 const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
 {
 	/* a score is updated in place at each activity: leave room for it */
-	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, false, NULL},
-	{"stage_history", history_columns, lengthof(history_columns), NULL, 90, true,
+	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, false, true, NULL},
+	{"stage_history", history_columns, lengthof(history_columns), NULL, 90, true, false,
 	"Stages each lead was in"},
 	{"attributes", attributes_columns, lengthof(attributes_columns),
-	"PRIMARY KEY (lead, changed_at)", 100, false, "What the leads' columns were when"},
+	"PRIMARY KEY (lead, changed_at)", 100, false, true, "What the leads' columns were when"},
 	{"answers", answers_columns, lengthof(answers_columns),
 		"CONSTRAINT answer_or_withdrawal CHECK ((assessment IS NULL) <> (withdrawn IS NULL)), "
 		"CONSTRAINT withdrawn_is_a_criterion CHECK (lead_qualify.criterion_name(withdrawn) <> ''), "
-		"CONSTRAINT answered_at_is_finite CHECK (isfinite(answered_at))", 100, true,
+		"CONSTRAINT answered_at_is_finite CHECK (isfinite(answered_at))", 100, true, true,
 	"Answers to the qualification questions, as they were given"},
 	/* a copy of the state as it was then: the same columns */
-	{"baseline", qualification_columns, lengthof(qualification_columns), NULL, 100, false,
+	{"baseline", qualification_columns, lengthof(qualification_columns), NULL, 100, false, true,
 	"States that archive() made the baseline of their leads"},
 };
 

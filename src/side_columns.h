@@ -21,6 +21,7 @@ typedef struct LqSideTable
 	const char *constraint;		/* after the columns */
 	int			fillfactor;
 	bool		events;			/* many rows a lead, to be found by it */
+	bool		personal;		/* goes with the lead; the history stays without the person */
 	const char *comment;		/* NULL: the mark */
 } LqSideTable;
 

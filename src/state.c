@@ -271,30 +271,21 @@ lq_lead_restore(LqLead *lead, const LqStored *was)
 	lead->excluded = was->excluded;
 }
 
-/*
- * The score of a row; NULL if there is none, or it is not whole, or not of its
- * version: such a state is computed anew.
- */
+/* the score of a row; NULL if there is none, or the row is not whole */
 static LqScore *
-read_score(int row, const LqStored *was, const LqModel *model, MemoryContext cxt,
-		   bytea **packed)
+read_score(int row, const LqStored *was, MemoryContext cxt, bytea **packed)
 {
 	bool		isnull;
 	Datum		value = lq_field(row, READ_SCORE, &isnull);
 	struct varlena *bytes;
-	LqScore    *score;
 	const char *problem;
 
 	*packed = NULL;
-	if (isnull || model == NULL)
+	if (isnull || (was->mark_stage != NULL && was->confirmed == NULL))
 		return NULL;
 	bytes = PG_DETOAST_DATUM_PACKED(value);
 	*packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(bytes), false, -1));
-	score = lq_score_unpack(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), cxt, &problem);
-	if (score == NULL || !same_dimensions(score, model) ||
-		(was->mark_stage != NULL && was->confirmed == NULL))
-		return NULL;
-	return score;
+	return lq_score_unpack(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), cxt, &problem);
 }
 
 static void
@@ -315,8 +306,11 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 	(void) lq_field(row, READ_SCORE, &isnull);
 	c->erased = isnull && c->was.stage == NULL && lq_text_equal(c->was.excluded, LQ_ERASED);
 	c->exists = c->exists && !c->erased;
-	c->lead.score = read_score(row, &c->was, c->lead.model, cxt, &c->packed);
-	c->scored = c->lead.score != NULL;
+	c->archived_at = c->was.archived_at;
+	c->lead.score = read_score(row, &c->was, cxt, &c->packed);
+	/* a state that is not whole, or not of its version, is computed anew */
+	c->scored = c->lead.score != NULL && c->lead.model != NULL &&
+		same_dimensions(c->lead.score, c->lead.model);
 	if (c->scored && c->current != NULL)
 		c->lead.attributes = lq_image_tuple(RelationGetDescr(cases->leads), c->current);
 }
@@ -362,11 +356,16 @@ read_baseline(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 
 	read_stored(&baseline->was, row, cxt);
 	baseline->at = baseline->was.archived_at;
-	if (baseline->was.version > 0)
-		baseline->model = lq_model_numbered(cases->pipeline, baseline->was.version);
-	baseline->score = read_score(row, &baseline->was, baseline->model, cxt, &packed);
-	if (baseline->score != NULL && baseline->at == c->was.archived_at)
-		c->baseline = baseline;
+	baseline->score = read_score(row, &baseline->was, cxt, &packed);
+	/* never in silence from the first event, whose activities may be gone */
+	if (baseline->score == NULL || baseline->at == DT_NOBEGIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the row of lead \"%s\" in %s is not whole",
+						lq_key_text(cases->pipeline, c->key),
+						lq_side_name(cases->pipeline, "baseline")),
+				 errhint("Restore it from a backup; if the archived activities are still there, delete it.")));
+	c->baseline = baseline;
 }
 
 /* where the replayed cases start, of those that archive() has put somewhere */
@@ -404,8 +403,8 @@ lq_cases_read_baselines(LqCases *cases)
 #define STATE_COLUMNS \
 	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
 	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version, " \
-	"assessment, confirmed, gate, keeping, stage_since, active_at, held_from, held_until, waits_at, excluded"
-#define NSTATE 25				/* columns above */
+	"assessment, confirmed, gate, keeping, stage_since, active_at, held_from, held_until, waits_at, excluded, archived_at"
+#define NSTATE 26				/* columns above */
 #define STATE_DUE 10			/* next_due_at among them */
 
 /* element types of the arrays that a write takes, after the keys' */
@@ -418,7 +417,7 @@ state_types(Oid *types)
 	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
 		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid,
-		TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
+		TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
 
 	memcpy(types, fixed, sizeof(fixed));
 	types[0] = score;
@@ -546,6 +545,7 @@ state_values(const LqCase *c, int published, Datum *values, bool *nulls)
 	set_time(values, nulls, 22, lead->held_until);
 	set_time(values, nulls, 23, c->waits_at);
 	set_text(values, nulls, 24, lead->excluded);
+	set_time(values, nulls, 25, c->archived_at);
 }
 
 static bool
@@ -755,7 +755,6 @@ lq_cases_write(LqCases *cases)
 void
 lq_cases_archive(LqCases *cases, TimestampTz before)
 {
-	static const char *const tables[] = {"baseline", "qualification"};
 	LqPipeline *p = cases->pipeline;
 	ArrayType  *keys = lq_key_array(cases, is_dirty);
 	Oid			types[2] = {p->key_array, TIMESTAMPTZOID};
@@ -766,9 +765,10 @@ lq_cases_archive(LqCases *cases, TimestampTz before)
 	SPI_connect();
 	(void) lq_execute(lq_format("DELETE FROM %s WHERE lead = ANY ($1)",
 								lq_side_name(p, "baseline")), 1, types, values);
+	for (int i = 0; i < cases->count; i++)
+		cases->cases[i].archived_at = before;
 	write_states(cases, LQ_PLAN_INSERT_BASELINE, is_dirty);
-	for (int i = 0; i < lengthof(tables); i++)
-		(void) lq_execute(lq_format("UPDATE %s SET archived_at = $2 WHERE lead = ANY ($1)",
-									lq_side_name(p, tables[i])), 2, types, values);
+	(void) lq_execute(lq_format("UPDATE %s SET archived_at = $2 WHERE lead = ANY ($1)",
+								lq_side_name(p, "qualification")), 2, types, values);
 	SPI_finish();
 }

@@ -50,7 +50,6 @@ typedef struct LqBaseline
 	TimestampTz at;				/* what happened before is in it */
 	LqStored	was;
 	LqScore    *score;			/* that the replay goes on with */
-	const LqModel *model;		/* that it is bound to */
 } LqBaseline;
 
 typedef struct LqCase
@@ -77,8 +76,9 @@ typedef struct LqCase
 	TimestampTz waits_at;		/* first event of the future; DT_NOEND: none */
 	TimestampTz next_due_at;	/* when it or the clock will change something */
 	/* events */
-	bool		replay;			/* load and run all events */
+	bool		replay;			/* load its events and run them */
 	LqBaseline *baseline;		/* ... from here on; NULL: from the first */
+	TimestampTz archived_at;	/* of the baseline, DT_NOBEGIN: there is none */
 	const char *initial;		/* stage before the first event; NULL: from column */
 	LqEvent    *events;			/* new ones, not stored yet or just inserted */
 	int			nevents;
@@ -112,6 +112,7 @@ typedef struct LqCases
 	int			guc_level;		/* of planner settings, 0: none */
 	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
 	bool		forward;		/* check_at becomes next_due_at: advance() */
+	bool		past;			/* replays end at the horizon, though the state is newer */
 	const char *origin;			/* of history rows */
 	/* called now and then while there is much to do; NULL: nobody waits */
 	void		(*tick) (void *arg);
