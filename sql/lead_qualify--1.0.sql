@@ -2943,7 +2943,7 @@ COMMENT ON AGGREGATE lead_qualify.window_funnel_times(pg_catalog.interval, pg_ca
 'When the steps that window_funnel() counts by these modes were taken, one time for each step; empty if there is none. It is a chain that is complete when the search first gets so far, and of those the one with each step as late as possible: the shortest';
 
 -- ----------------------------------------------------------------
--- Reports
+-- Rates, and the summary of a cohort
 -- ----------------------------------------------------------------
 
 CREATE FUNCTION lead_qualify.wilson_interval(successes bigint, trials bigint, confidence float8 DEFAULT 0.95,
@@ -2952,6 +2952,223 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'lq_wilson_interval';
 COMMENT ON FUNCTION lead_qualify.wilson_interval(bigint, bigint, float8) IS
 'Wilson score interval of the rate successes / trials; NULL without trials';
+
+CREATE TYPE lead_qualify.conversion;
+
+CREATE FUNCTION lead_qualify.conversion_in(cstring)
+RETURNS lead_qualify.conversion
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_in';
+COMMENT ON FUNCTION lead_qualify.conversion_in(cstring) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.conversion_out(lead_qualify.conversion)
+RETURNS cstring
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_out';
+COMMENT ON FUNCTION lead_qualify.conversion_out(lead_qualify.conversion) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.conversion_recv(internal)
+RETURNS lead_qualify.conversion
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_recv';
+COMMENT ON FUNCTION lead_qualify.conversion_recv(internal) IS 'I/O';
+
+CREATE FUNCTION lead_qualify.conversion_send(lead_qualify.conversion)
+RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_send';
+COMMENT ON FUNCTION lead_qualify.conversion_send(lead_qualify.conversion) IS 'I/O';
+
+CREATE TYPE lead_qualify.conversion (
+	INPUT = lead_qualify.conversion_in,
+	OUTPUT = lead_qualify.conversion_out,
+	RECEIVE = lead_qualify.conversion_recv,
+	SEND = lead_qualify.conversion_send,
+	INTERNALLENGTH = VARIABLE,
+	ALIGNMENT = double,
+	STORAGE = extended
+);
+COMMENT ON TYPE lead_qualify.conversion IS
+'Summary of a cohort: after what time its leads converted, were lost, or are still open. Made by the aggregate of the same name, merged by rollup(). Durations are exact up to 65,536 different ones, then in the smallest power-of-two step of microseconds that leaves no more';
+
+CREATE FUNCTION lead_qualify.conversion_add(lead_qualify.conversion,
+	entered_at timestamptz, converted_at timestamptz, lost_at timestamptz, as_of timestamptz)
+RETURNS lead_qualify.conversion
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_add';
+COMMENT ON FUNCTION lead_qualify.conversion_add(lead_qualify.conversion, timestamptz, timestamptz, timestamptz, timestamptz) IS
+'Adds a lead to a summary: part of the aggregate conversion';
+
+CREATE FUNCTION lead_qualify.conversion_merge(lead_qualify.conversion, lead_qualify.conversion)
+RETURNS lead_qualify.conversion
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'conversion_merge';
+COMMENT ON FUNCTION lead_qualify.conversion_merge(lead_qualify.conversion, lead_qualify.conversion) IS
+'The summary of two cohorts together: part of the aggregates conversion and rollup';
+
+-- With an empty summary to begin with, no lead at all gives one, whose counts
+-- are 0.  SSPACE is what a small group takes.
+CREATE AGGREGATE lead_qualify.conversion(entered_at timestamptz, converted_at timestamptz, lost_at timestamptz,
+	as_of timestamptz) (
+	SFUNC = lead_qualify.conversion_add,
+	STYPE = lead_qualify.conversion,
+	SSPACE = 2048,
+	INITCOND = 'durations 2^0 {} ages 2^0 {}',
+	COMBINEFUNC = lead_qualify.conversion_merge,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.conversion(timestamptz, timestamptz, timestamptz, timestamptz) IS
+'Summary of a cohort, a row for each lead: when it was entered, when it converted and when it was lost (NULL or infinity: not), and the time up to which that is known. The earlier of the two is the outcome, of a tie the conversion; what happened after as_of is not seen, what happened before entered_at counts as at once. Leads without a finite entered_at, or entered after as_of, are not counted; a NULL or infinite as_of is an error';
+
+CREATE AGGREGATE lead_qualify.rollup(lead_qualify.conversion) (
+	SFUNC = lead_qualify.conversion_merge,
+	STYPE = lead_qualify.conversion,
+	SSPACE = 2048,
+	INITCOND = 'durations 2^0 {} ages 2^0 {}',
+	COMBINEFUNC = lead_qualify.conversion_merge,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_qualify.rollup(lead_qualify.conversion) IS
+'Summary of all leads of the cohorts, to the byte what conversion() makes of them';
+
+CREATE FUNCTION lead_qualify.entered(lead_qualify.conversion)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_entered';
+COMMENT ON FUNCTION lead_qualify.entered(lead_qualify.conversion) IS
+'How many leads there are in a cohort';
+
+CREATE FUNCTION lead_qualify.converted(lead_qualify.conversion)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_converted';
+COMMENT ON FUNCTION lead_qualify.converted(lead_qualify.conversion) IS
+'How many leads of a cohort have converted';
+
+CREATE FUNCTION lead_qualify.lost(lead_qualify.conversion)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_lost';
+COMMENT ON FUNCTION lead_qualify.lost(lead_qualify.conversion) IS
+'How many leads of a cohort were lost';
+
+CREATE FUNCTION lead_qualify.still_open(lead_qualify.conversion)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_still_open';
+COMMENT ON FUNCTION lead_qualify.still_open(lead_qualify.conversion) IS
+'How many leads of a cohort have neither converted nor been lost';
+
+CREATE FUNCTION lead_qualify.rate(lead_qualify.conversion)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_rate';
+COMMENT ON FUNCTION lead_qualify.rate(lead_qualify.conversion) IS
+'Converted / entered, NULL if nobody entered. It is too low as long as leads are open: see incidence_at() and rate_within()';
+
+CREATE FUNCTION lead_qualify.rate_low(lead_qualify.conversion, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_rate_low';
+COMMENT ON FUNCTION lead_qualify.rate_low(lead_qualify.conversion, float8) IS
+'Lower end of the Wilson score interval of rate()';
+
+CREATE FUNCTION lead_qualify.rate_high(lead_qualify.conversion, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_rate_high';
+COMMENT ON FUNCTION lead_qualify.rate_high(lead_qualify.conversion, float8) IS
+'Upper end of the Wilson score interval of rate()';
+
+CREATE FUNCTION lead_qualify.rate_within(lead_qualify.conversion, within interval)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_rate_within';
+COMMENT ON FUNCTION lead_qualify.rate_within(lead_qualify.conversion, interval) IS
+'Of the leads entered at least that long before as_of, the part that converted within that time; NULL if there are none. Days have 24 hours, months 30 days';
+
+CREATE FUNCTION lead_qualify.incidence_at(lead_qualify.conversion, after interval)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_incidence_at';
+COMMENT ON FUNCTION lead_qualify.incidence_at(lead_qualify.conversion, interval) IS
+'Probability that a lead has converted by that time, being lost a competing outcome (Aalen and Johansen 1978); NULL past the largest observed duration. Days have 24 hours, months 30 days';
+
+CREATE FUNCTION lead_qualify.incidence_low(lead_qualify.conversion, after interval, confidence float8 DEFAULT 0.95,
+	conf_type text DEFAULT 'log-log')
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_incidence_low';
+COMMENT ON FUNCTION lead_qualify.incidence_low(lead_qualify.conversion, interval, float8, text) IS
+'Lower end of the interval of incidence_at(): variance of Greenwood type with competing outcomes (Andersen, Borgan, Gill and Keiding 1993, IV.4), on the scale plain, log, log-log, logit or arcsin of the incidence; NULL where the incidence is 0 or 1';
+
+CREATE FUNCTION lead_qualify.incidence_high(lead_qualify.conversion, after interval, confidence float8 DEFAULT 0.95,
+	conf_type text DEFAULT 'log-log')
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_incidence_high';
+COMMENT ON FUNCTION lead_qualify.incidence_high(lead_qualify.conversion, interval, float8, text) IS
+'Upper end of the interval of incidence_at(): see incidence_low()';
+
+CREATE FUNCTION lead_qualify.km_at(lead_qualify.conversion, after interval)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_km_at';
+COMMENT ON FUNCTION lead_qualify.km_at(lead_qualify.conversion, interval) IS
+'One less the estimate of Kaplan and Meier (1958) with lost leads censored: the probability of having converted by that time if nobody could be lost, which is more than the part that does convert; NULL past the largest observed duration';
+
+CREATE FUNCTION lead_qualify.km_low(lead_qualify.conversion, after interval, confidence float8 DEFAULT 0.95,
+	conf_type text DEFAULT 'log-log')
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_km_low';
+COMMENT ON FUNCTION lead_qualify.km_low(lead_qualify.conversion, interval, float8, text) IS
+'Lower end of the interval of km_at(): Greenwood''s variance, on the scale plain, log, log-log, logit or arcsin of survival, that is 1 - km_at(); NULL where that is 0 or 1';
+
+CREATE FUNCTION lead_qualify.km_high(lead_qualify.conversion, after interval, confidence float8 DEFAULT 0.95,
+	conf_type text DEFAULT 'log-log')
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_km_high';
+COMMENT ON FUNCTION lead_qualify.km_high(lead_qualify.conversion, interval, float8, text) IS
+'Upper end of the interval of km_at(): see km_low()';
+
+CREATE FUNCTION lead_qualify.time_quantile(lead_qualify.conversion, q float8)
+RETURNS interval
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_time_quantile';
+COMMENT ON FUNCTION lead_qualify.time_quantile(lead_qualify.conversion, float8) IS
+'Time by which a fraction q of all leads has converted: the smallest whose incidence is at least q, NULL if that is not reached';
+
+CREATE FUNCTION lead_qualify.converted_quantile(lead_qualify.conversion, q float8)
+RETURNS interval
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_quantile';
+COMMENT ON FUNCTION lead_qualify.converted_quantile(lead_qualify.conversion, float8) IS
+'Time within which a fraction q of those leads converted that have (as percentile_disc), NULL if none has';
+
+CREATE FUNCTION lead_qualify.curve(lead_qualify.conversion, confidence float8 DEFAULT 0.95, conf_type text DEFAULT 'log-log')
+RETURNS TABLE (after interval, at_risk bigint, converted bigint, lost bigint, incidence float8, low float8, high float8)
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+ROWS 100
+AS 'MODULE_PATHNAME', 'lq_conversion_curve';
+COMMENT ON FUNCTION lead_qualify.curve(lead_qualify.conversion, float8, text) IS
+'The incidence with its interval, as incidence_at() gives it, a row for each duration observed, in order; at_risk is how many leads were still open just before, and those that converted or were lost did so then';
+
+CREATE FUNCTION lead_qualify.compare(a lead_qualify.conversion, b lead_qualify.conversion, within interval DEFAULT NULL,
+	confidence float8 DEFAULT 0.95,
+	OUT eligible_a bigint, OUT converted_a bigint, OUT rate_a float8,
+	OUT eligible_b bigint, OUT converted_b bigint, OUT rate_b float8,
+	OUT difference float8, OUT difference_low float8, OUT difference_high float8, OUT p_value float8,
+	OUT logrank_chi2 float8, OUT logrank_p float8)
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_compare';
+COMMENT ON FUNCTION lead_qualify.compare(lead_qualify.conversion, lead_qualify.conversion, interval, float8) IS
+'Is cohort a better than cohort b? Their rates, of what converted within the time (NULL: at all) of the leads entered at least that long ago; a''s less b''s with Newcombe''s hybrid score interval (1998, method 10) and the p-value of the score test (pooled variance, two-sided, no continuity correction); and the log-rank test (Mantel 1966) between the curves, lost leads censored, whatever within is. NULL where there is nothing to compare';
+
+-- ----------------------------------------------------------------
+-- Reports
+-- ----------------------------------------------------------------
 
 CREATE FUNCTION lead_qualify.path_stages(pipeline text)
 RETURNS TABLE (stage text, "position" integer, kind text)

@@ -34,7 +34,7 @@ ORDER BY 1, 2;
 -- types have binary input and output, and their I/O looks at nothing else
 SELECT t.typname, t.typreceive <> 0 AND t.typsend <> 0 AS binary_io, p.proname, p.provolatile, p.proparallel, p.proisstrict
 FROM pg_type t JOIN pg_proc p ON p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
-WHERE t.typname IN ('lead_score', 'lead_grade', 'assessment') AND t.typnamespace = 'lead_qualify'::regnamespace
+WHERE t.typname IN ('lead_score', 'lead_grade', 'assessment', 'conversion') AND t.typnamespace = 'lead_qualify'::regnamespace
 ORDER BY 1, p.proname COLLATE "C";
 
 -- operators that compare have their commutator and an estimator, and a negator but for containment

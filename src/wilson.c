@@ -17,12 +17,14 @@
 #include "funcapi.h"
 
 #include "normal.h"
+#include "wilson.h"
 
-static void
-wilson(int64 successes, int64 trials, double z, double *low, double *high)
+void
+lq_wilson(int64 successes, int64 trials, double confidence, double *low, double *high)
 {
 	double		n = trials;
 	double		p = successes / n;
+	double		z = lq_confidence_z(confidence);
 	double		zz = z * z / n;
 	double		center = p + zz / 2;
 	double		spread = sqrt(zz * (p * (1 - p) + zz / 4));
@@ -42,8 +44,8 @@ lq_wilson_interval(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[2] = {0};
 	bool		nulls[2] = {trials == 0, trials == 0};
-	double		z,
-				low,
+	double		confidence = PG_GETARG_FLOAT8(2);
+	double		low,
 				high;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -54,10 +56,10 @@ lq_wilson_interval(PG_FUNCTION_ARGS)
 				 errmsg("%lld successes of %lld trials are not possible",
 						(long long) successes, (long long) trials),
 				 errhint("Successes are from 0 to the number of trials.")));
-	z = lq_confidence_z(PG_GETARG_FLOAT8(2));
+	(void) lq_confidence_z(confidence);
 	if (trials > 0)
 	{
-		wilson(successes, trials, z, &low, &high);
+		lq_wilson(successes, trials, confidence, &low, &high);
 		values[0] = Float8GetDatum(low);
 		values[1] = Float8GetDatum(high);
 	}
