@@ -27,7 +27,7 @@ RETURN (SELECT conversion(t.as_of - a * interval '1 day', t.as_of - (a - c) * in
 -- Converted on days 1 and 3, open at ages 2 and 5.  By hand: of 4 at risk 1
 -- converts, of 2 one: 1 - 3/4 * 1/2 = 0.625 by day 3 and later.
 --
-CREATE TEMP TABLE nobody AS SELECT rollup(NULL) AS c;
+CREATE TEMP TABLE nobody AS SELECT rollup(NULL::conversion) AS c;
 CREATE TEMP TABLE vector AS SELECT pg_temp.cohort('{1,NULL,3,NULL}', '{}', '{30,2,30,5}') AS c;
 SELECT c FROM vector;
 SELECT entered(c), converted(c), lost(c), still_open(c), rate(c), incidence_at(c, '5 days') AS at_5, km_at(c, '5 days') AS km_at_5 FROM vector;

@@ -3012,7 +3012,7 @@ CREATE AGGREGATE lead_qualify.conversion(entered_at timestamptz, converted_at ti
 	as_of timestamptz) (
 	SFUNC = lead_qualify.conversion_add,
 	STYPE = lead_qualify.conversion,
-	SSPACE = 2048,
+	SSPACE = 1024,
 	INITCOND = 'durations 2^0 {} ages 2^0 {}',
 	COMBINEFUNC = lead_qualify.conversion_merge,
 	PARALLEL = SAFE
@@ -3023,7 +3023,7 @@ COMMENT ON AGGREGATE lead_qualify.conversion(timestamptz, timestamptz, timestamp
 CREATE AGGREGATE lead_qualify.rollup(lead_qualify.conversion) (
 	SFUNC = lead_qualify.conversion_merge,
 	STYPE = lead_qualify.conversion,
-	SSPACE = 2048,
+	SSPACE = 1024,
 	INITCOND = 'durations 2^0 {} ages 2^0 {}',
 	COMBINEFUNC = lead_qualify.conversion_merge,
 	PARALLEL = SAFE

@@ -70,9 +70,10 @@ state_argument(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(0) &&
 		VARATT_IS_EXTERNAL_EXPANDED_RW(PG_GETARG_POINTER(0)))
 		return (LqConversionState *) DatumGetEOHP(PG_GETARG_DATUM(0));
-	if (!AggCheckCallContext(fcinfo, &context))
-		context = CurrentMemoryContext;
-	state = lq_conversion_new(context);
+	if (AggCheckCallContext(fcinfo, &context))
+		state = lq_conversion_new_shared(context);
+	else
+		state = lq_conversion_new();
 	if (!PG_ARGISNULL(0))
 		lq_conversion_merge(state, lq_conversion_get(PG_GETARG_DATUM(0)));
 	return state;

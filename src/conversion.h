@@ -104,8 +104,12 @@ typedef struct LqConversionState
 	LqConversion *flat;			/* as it would be stored, or NULL */
 } LqConversionState;
 
-/* conversion_state.c: the context of the state is a child of parent */
-extern LqConversionState *lq_conversion_new(MemoryContext parent);
+/* conversion_state.c */
+
+/* in a new child of CurrentMemoryContext */
+extern LqConversionState *lq_conversion_new(void);
+/* in a child of an aggregate's context, with the states of all of its groups */
+extern LqConversionState *lq_conversion_new_shared(MemoryContext aggregate);
 /* one lead; age is not less than duration */
 extern void lq_conversion_add(LqConversionState *state, LqOutcome outcome,
 							  uint64 duration, uint64 age);
@@ -113,7 +117,7 @@ extern void lq_conversion_add(LqConversionState *state, LqOutcome outcome,
 extern void lq_conversion_add_bin(LqConversionState *state, LqAxis axis,
 								  int shift, uint64 key, int64 count);
 extern void lq_conversion_merge(LqConversionState *state, const LqConversion *value);
-/* the stored form in CurrentMemoryContext; frees the state */
+/* the stored form in CurrentMemoryContext; frees the state, which is not shared */
 extern LqConversion *lq_conversion_finish(LqConversionState *state);
 /* valid as long as the datum, or the state behind it is left alone */
 extern const LqConversion *lq_conversion_get(Datum value);

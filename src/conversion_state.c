@@ -2,13 +2,12 @@
  * conversion_state.c
  *		The summary of a cohort while leads are added to it.
  *
- * An aggregate's state is an expanded object in a memory context of its own,
- * to which a lead is added in place: put down as pending on both axes.  When
- * there are as many pending as there are bins, or MAX_PENDING, they are
- * sorted and merged into the bins.  That reads and writes memory in order; a
- * hash table took three times as long, waiting for memory.  Wherever the value
- * is stored, sent to another process or read by an accessor, it is flattened
- * into LqConversion.
+ * An aggregate's state is an expanded object, to which a lead is added in
+ * place: put down as pending on both axes.  When there are as many pending as
+ * there are bins, or MAX_PENDING, they are sorted and merged into the bins.
+ * That reads and writes memory in order; a hash table took three times as
+ * long, waiting for memory.  Wherever the value is stored, sent to another
+ * process or read by an accessor, it is flattened into LqConversion.
  *
  * Times are exact as long as there are at most LQ_MAX_TIMES different ones on
  * an axis.  Then they are counted in steps of 2^k microseconds, k being the
@@ -38,6 +37,7 @@
 #include "conversion.h"
 
 #define FORMAT_VERSION 1
+#define CONTEXT_NAME "lead_qualify conversion"
 #define FIRST_PENDING 16
 #define MAX_PENDING 65536
 
@@ -227,7 +227,12 @@ settle(LqCounter *counter, MemoryContext context)
 	counter->bins = merged;
 	counter->npending = 0;
 	if (counter->nbins > LQ_MAX_TIMES)
-		coarsen(counter, coarsening_needed(counter));
+	{
+		int			by = coarsening_needed(counter);
+
+		if (by > 0)
+			coarsen(counter, by);
+	}
 }
 
 /* all of the pending ones are settled, so none needs to be kept */
@@ -251,16 +256,43 @@ make_room(LqCounter *counter, MemoryContext context)
  * ----------------------------------------------------------------
  */
 
-LqConversionState *
-lq_conversion_new(MemoryContext parent)
+/* goes with its context */
+static LqConversionState *
+new_state(MemoryContext context)
 {
-	/* goes with its parent, or with the object */
-	MemoryContext context = AllocSetContextCreate(parent, "conversion",
-												  ALLOCSET_START_SMALL_SIZES);
 	LqConversionState *state = MemoryContextAllocZero(context, sizeof(*state));
 
 	EOH_init_header(&state->hdr, &methods, context);
 	return state;
+}
+
+LqConversionState *
+lq_conversion_new(void)
+{
+	return new_state(AllocSetContextCreate(CurrentMemoryContext, CONTEXT_NAME,
+										   ALLOCSET_START_SMALL_SIZES));
+}
+
+/*
+ * The executor takes an expanded object for a state that needs no copy only if
+ * its context is a child of the aggregate's.  But at each new group a hash
+ * aggregate asks all children how much memory they have, so with a context for
+ * each group, which is usual, 100,000 groups took minutes.  All groups share
+ * one.  That is safe because the executor frees a state by itself only when
+ * the transition function returns another one, and ours never do.
+ */
+LqConversionState *
+lq_conversion_new_shared(MemoryContext aggregate)
+{
+	MemoryContext child;
+
+	for (child = aggregate->firstchild; child != NULL; child = child->nextchild)
+	{
+		if (strcmp(child->name, CONTEXT_NAME) == 0)
+			return new_state(child);
+	}
+	return new_state(AllocSetContextCreate(aggregate, CONTEXT_NAME,
+										   ALLOCSET_DEFAULT_SIZES));
 }
 
 /* the stored form is out of date */

@@ -223,7 +223,7 @@ Datum
 conversion_in(PG_FUNCTION_ARGS)
 {
 	const char *at = PG_GETARG_CSTRING(0);
-	LqConversionState *state = lq_conversion_new(CurrentMemoryContext);
+	LqConversionState *state = lq_conversion_new();
 	const char *problem = NULL;
 
 	for (int axis = 0; axis < LQ_AXES && problem == NULL; axis++)
@@ -298,7 +298,7 @@ Datum
 conversion_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
-	LqConversionState *state = lq_conversion_new(CurrentMemoryContext);
+	LqConversionState *state = lq_conversion_new();
 	int			version = pq_getmsgbyte(buf);
 	const char *problem = NULL;
 
