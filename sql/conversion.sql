@@ -254,7 +254,7 @@ SELECT i, i % 60 AS cohort, timestamptz '2026-01-01' - age * interval '1 hour' A
 FROM (SELECT i, i * 7919 % (10 + i % 60 * 3) AS age, CASE WHEN i % 7 < 3 THEN i * 104729 % 67 END AS c, CASE WHEN i % 5 < 2 THEN i * 1299709 % 53 END AS l
     FROM generate_series(1, 6000::bigint) i) g;
 -- NULL where a term has no value, as with the first row of a window
-CREATE TEMP VIEW oracle AS
+CREATE TEMP TABLE oracle AS
 WITH lead AS (
     SELECT cohort, '2026-01-01' - e AS age, CASE WHEN c <= least(l, '2026-01-01') THEN 'c' WHEN l <= '2026-01-01' THEN 'l' ELSE 'o' END AS outcome,
         greatest(least(c, l, '2026-01-01') - e, interval '0') AS t
