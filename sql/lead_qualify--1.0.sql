@@ -3170,7 +3170,7 @@ COMMENT ON FUNCTION lead_qualify.compare(lead_qualify.conversion, lead_qualify.c
 -- Reports
 -- ----------------------------------------------------------------
 
-CREATE FUNCTION lead_qualify.path_stages(pipeline text)
+CREATE FUNCTION lead_qualify.stages_of(pipeline text)
 RETURNS TABLE (stage text, "position" integer, kind text)
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
@@ -3178,8 +3178,18 @@ BEGIN ATOMIC
 	FROM lead_qualify.pipeline p
 	JOIN lead_qualify.version v ON v.pipeline = p.pipeline AND v.version = p.version,
 		jsonb_to_recordset(v.config -> 'stages') AS s (stage text, "position" integer, kind text)
-	WHERE p.pipeline = path_stages.pipeline
-		AND s.kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won');
+	WHERE p.pipeline = stages_of.pipeline;
+END;
+COMMENT ON FUNCTION lead_qualify.stages_of(text) IS
+'The stages of the newest version: part of the reports';
+
+CREATE FUNCTION lead_qualify.path_stages(pipeline text)
+RETURNS TABLE (stage text, "position" integer, kind text)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT s.stage, s."position", s.kind
+	FROM lead_qualify.stages_of(path_stages.pipeline) s
+	WHERE s.kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won');
 END;
 COMMENT ON FUNCTION lead_qualify.path_stages(text) IS
 'The stages on the path of the newest version: part of the reports';
@@ -3295,6 +3305,192 @@ END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
 'Which framework told best, at the entry into sql, who would reach the outcome: the best first';
+
+-- ----------------------------------------------------------------
+-- Journeys: what the conversion reports count
+--
+-- Each report is one query over the history, put together as text, because
+-- the tables are named by the pipeline's row.  What a journey is stands in
+-- journeys_sql() alone.
+-- ----------------------------------------------------------------
+
+-- The row of a pipeline, with the names that a query needs.
+CREATE FUNCTION lead_qualify.report_on(pipeline text, OUT leads text, OUT lead_key text, OUT history text,
+	OUT state text, OUT attributes text, OUT time_zone text, OUT conversion_window interval, OUT segments text[],
+	OUT observed text[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF report_on.pipeline IS NULL THEN
+		RAISE EXCEPTION 'pipeline must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT format('%I.%I', p.leads_schema, p.leads_table), format('%I', p.lead_key),
+		format('%I.%I', p.leads_schema, p.prefix || '_stage_history'),
+		format('%I.%I', p.leads_schema, p.prefix || '_qualification'),
+		format('%I.%I', p.leads_schema, p.prefix || '_attributes'),
+		p.time_zone, p.conversion_window, p.segments,
+		p.segments || ARRAY(
+			SELECT c FROM lead_qualify.version v, jsonb_array_elements_text(v.config -> 'lead_columns') AS c
+			WHERE v.pipeline = p.pipeline)
+	INTO leads, lead_key, history, state, attributes, time_zone, conversion_window, segments, observed
+	FROM lead_qualify.pipeline p
+	WHERE p.pipeline = report_on.pipeline;
+	IF leads IS NULL THEN
+		RAISE EXCEPTION 'pipeline "%" does not exist', report_on.pipeline
+			USING ERRCODE = 'undefined_object',
+				HINT = 'The pipelines whose leads you may read are in lead_qualify.pipeline.';
+	END IF;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.report_on(text) IS
+'The tables of a pipeline as SQL, and what else a report needs of it: part of the reports';
+
+-- As of entry where the column's changes are known, else as it is now; of a
+-- lead that is gone, what its history has kept.
+CREATE FUNCTION lead_qualify.segment_sql(pipeline text, segment text, lead text, at text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(segment_sql.pipeline);
+	columns text;
+BEGIN
+	IF segment_sql.segment IS NULL THEN
+		RETURN 'NULL::text';
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = p.leads::regclass AND a.attname = segment_sql.segment
+			AND a.attnum > 0 AND NOT a.attisdropped) THEN
+		SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) INTO columns
+		FROM pg_attribute a
+		WHERE a.attrelid = p.leads::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+		RAISE EXCEPTION '% has no column "%"', p.leads, segment_sql.segment
+			USING ERRCODE = 'undefined_column',
+				HINT = 'A segment is a column of leads: ' || columns || '.';
+	END IF;
+	RETURN format('coalesce(%s(SELECT to_jsonb(l.%I) FROM %s l WHERE l.%s = %s), '
+		'(SELECT g.segments -> %L FROM %s g WHERE g.lead = %s AND g.entered_at = %s AND g.segments IS NOT NULL LIMIT 1)) #>> ''{}''',
+		CASE WHEN segment_sql.segment = ANY (p.observed) THEN
+			lead_qualify.as_of_sql(p.attributes, segment_sql.lead, segment_sql.at, segment_sql.segment) || ', ' END,
+		segment_sql.segment, p.leads, p.lead_key, segment_sql.lead,
+		segment_sql.segment, p.history, segment_sql.lead, segment_sql.at);
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.segment_sql(text, text, text, text) IS
+'SQL of the text that a column of leads had for a lead at a time, both SQL, too: part of the reports';
+
+CREATE FUNCTION lead_qualify.check_choice(what text, value text, choices text[])
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF value = ANY (choices) THEN
+		RETURN;
+	END IF;
+	RAISE EXCEPTION '% must not be %', what, coalesce('"' || value || '"', 'null')
+		USING ERRCODE = 'invalid_parameter_value', HINT = 'It is one of: ' || array_to_string(choices, ', ') || '.';
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.check_choice(text, text, text[]) IS
+'An error that lists the choices, unless the value is one of them: part of the reports';
+
+-- A unit is what a lead is counted once in: a cycle, all its cycles, or the
+-- first.  "entered" is its first entry into from_stage, "further" the first
+-- into a later stage of the path.  The next cycle ends a unit.  Where the first
+-- conversion (or loss) came before the entry, which is rare, the unit is
+-- looked at again.
+CREATE FUNCTION lead_qualify.journeys_sql(pipeline text, from_stage text, to_stage text, segment text, per text, as_of timestamptz)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(journeys_sql.pipeline);
+	from_position integer := lead_qualify.path_position(journeys_sql.pipeline, journeys_sql.from_stage);
+	to_position integer := lead_qualify.path_position(journeys_sql.pipeline, journeys_sql.to_stage);
+	entries text[];
+	further text[];
+	conversions text[];
+	losses text[];
+BEGIN
+	PERFORM lead_qualify.check_choice('per', journeys_sql.per, '{cycle,lead,first}');
+	IF from_position IS NULL OR to_position IS NULL THEN
+		RAISE EXCEPTION 'from_stage and to_stage must not be null' USING ERRCODE = 'null_value_not_allowed';
+	ELSIF to_position <= from_position THEN
+		RAISE EXCEPTION 'stage "%" is not later on the path than stage "%"', journeys_sql.to_stage, journeys_sql.from_stage
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A lead converts to a stage that comes after the one it entered.';
+	END IF;
+	SELECT array_agg(s.stage) FILTER (WHERE s.position = from_position), array_agg(s.stage) FILTER (WHERE s.position > from_position),
+		array_agg(s.stage) FILTER (WHERE s.position >= to_position)
+	INTO entries, further, conversions
+	FROM lead_qualify.path_stages(journeys_sql.pipeline) s;
+	SELECT coalesce(array_agg(s.stage), '{}') INTO losses
+	FROM lead_qualify.stages_of(journeys_sql.pipeline) s
+	WHERE s.kind IN ('disqualified', 'lost');
+
+	RETURN format($query$
+		WITH unit AS MATERIALIZED (
+			SELECT h.lead, %1$s AS cycle, min(h.entered_at) AS began,
+				min(h.entered_at) FILTER (WHERE h.stage = ANY (%2$L::text[])) AS entered,
+				min(h.entered_at) FILTER (WHERE h.stage = ANY (%3$L::text[])) AS further,
+				min(h.entered_at) FILTER (WHERE h.stage = ANY (%4$L::text[])) AS converted,
+				min(h.entered_at) FILTER (WHERE h.stage = ANY (%5$L::text[])) AS lost,
+				bool_or(h.entered_at IS NULL AND h.stage = ANY (%2$L::text[] || %3$L::text[])) AS unknown
+			FROM %6$s h
+			WHERE h.superseded_at IS NULL AND (h.entered_at <= %7$L OR h.entered_at IS NULL)
+			GROUP BY h.lead, %1$s
+		), journey AS (
+			SELECT u.lead, u.cycle, u.entered AS entered_at,
+				CASE WHEN u.entered IS NULL THEN u.further END AS skipped_at,
+				CASE WHEN u.converted >= u.entered THEN u.converted
+					WHEN u.converted < u.entered THEN
+						(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%4$L::text[])
+							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
+					END AS converted_at,
+				least(n.began, CASE WHEN u.lost >= u.entered THEN u.lost
+					WHEN u.lost < u.entered THEN
+						(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%5$L::text[])
+							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
+					END) AS lost_at,
+				u.cycle > 1 OR n.lead IS NOT NULL AS again
+			FROM unit u
+			LEFT JOIN unit n ON n.lead = u.lead AND n.cycle = u.cycle + 1 AND n.cycle > 1
+			WHERE (u.entered IS NOT NULL OR u.further IS NOT NULL) AND NOT coalesce(u.unknown, false) %9$s
+				AND NOT EXISTS (SELECT FROM %10$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
+		)
+		SELECT j.*, %11$s AS segment FROM journey j
+	$query$,
+		CASE journeys_sql.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, entries, further, conversions, losses,
+		p.history, journeys_sql.as_of,
+		CASE journeys_sql.per WHEN 'lead' THEN '' ELSE 'AND h.cycle = u.cycle' END,
+		CASE journeys_sql.per WHEN 'first' THEN 'AND u.cycle = 1' ELSE '' END, p.state,
+		lead_qualify.segment_sql(journeys_sql.pipeline, journeys_sql.segment, 'j.lead', 'coalesce(j.entered_at, j.skipped_at)'));
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.journeys_sql(text, text, text, text, text, timestamptz) IS
+'The query behind journeys() and the reports that count them';
+
+CREATE FUNCTION lead_qualify.journeys(pipeline text, from_stage text DEFAULT 'mql', to_stage text DEFAULT 'sql',
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, segment text DEFAULT NULL, per text DEFAULT 'cycle',
+	as_of timestamptz DEFAULT now())
+RETURNS TABLE (lead text, cycle integer, segment_value text, entered_at timestamptz, converted_at timestamptz,
+	lost_at timestamptz, skipped_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT j.lead::text, j.cycle, j.segment, j.entered_at, j.converted_at, j.lost_at, j.skipped_at '
+		'FROM (%s) j WHERE ($1 IS NULL OR coalesce(j.entered_at, j.skipped_at) >= $1) '
+		'AND ($2 IS NULL OR coalesce(j.entered_at, j.skipped_at) < $2) ORDER BY coalesce(j.entered_at, j.skipped_at), j.lead, j.cycle',
+		lead_qualify.journeys_sql(journeys.pipeline, journeys.from_stage, journeys.to_stage, journeys.segment, journeys.per,
+			coalesce(journeys.as_of, now())))
+	USING journeys.since, journeys.until;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.journeys(text, text, text, timestamptz, timestamptz, text, text, timestamptz) IS
+'One row a journey from a stage to a later one (by name or kind): when the lead entered, first reached the later stage or one beyond, and was first lost (disqualified, lost or, but per lead, recycled) since; skipped_at instead of entered_at where it came further without ever being in from_stage. per is cycle, lead or first. Entries whose time nobody knows, and excluded leads, are left out';
 
 -- ----------------------------------------------------------------
 -- Service levels: in what time a lead is to be worked on.  After the reports

@@ -232,7 +232,11 @@ create_table(const LqTarget *target, const LqSideTable *table)
 	if (table->events)
 		lq_run("CREATE INDEX ON %s (lead)", name);
 	if (strcmp(table->suffix, "qualification") == 0)
+	{
 		lq_run("CREATE INDEX ON %s (check_at) WHERE check_at IS NOT NULL", name);
+		/* reports leave these out */
+		lq_run("CREATE INDEX ON %s (lead) WHERE excluded IS NOT NULL", name);
+	}
 	if (GetUserId() != target->owner)
 		lq_run("ALTER TABLE %s OWNER TO %I", name,
 			   GetUserNameFromId(target->owner, false));
