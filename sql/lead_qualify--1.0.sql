@@ -3087,6 +3087,48 @@ AS 'MODULE_PATHNAME', 'lq_conversion_rate_within';
 COMMENT ON FUNCTION lead_qualify.rate_within(lead_qualify.conversion, interval) IS
 'Of the leads entered at least that long before as_of, the part that converted within that time; NULL if there are none. Days have 24 hours, months 30 days';
 
+CREATE FUNCTION lead_qualify.rate_within_low(lead_qualify.conversion, within interval, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_rate_within_low';
+COMMENT ON FUNCTION lead_qualify.rate_within_low(lead_qualify.conversion, interval, float8) IS
+'Lower end of the Wilson score interval of rate_within()';
+
+CREATE FUNCTION lead_qualify.rate_within_high(lead_qualify.conversion, within interval, confidence float8 DEFAULT 0.95)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_rate_within_high';
+COMMENT ON FUNCTION lead_qualify.rate_within_high(lead_qualify.conversion, interval, float8) IS
+'Upper end of the Wilson score interval of rate_within()';
+
+CREATE FUNCTION lead_qualify.eligible(lead_qualify.conversion, within interval)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_eligible';
+COMMENT ON FUNCTION lead_qualify.eligible(lead_qualify.conversion, interval) IS
+'How many leads of a cohort were entered at least that long before as_of: what rate_within() divides by';
+
+CREATE FUNCTION lead_qualify.followed(lead_qualify.conversion)
+RETURNS interval
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_followed';
+COMMENT ON FUNCTION lead_qualify.followed(lead_qualify.conversion) IS
+'The largest observed time of a cohort, past which incidence_at() is NULL; NULL if nobody entered';
+
+CREATE FUNCTION lead_qualify.incidence_between(lead_qualify.conversion, after interval, until interval)
+RETURNS float8
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_incidence_between';
+COMMENT ON FUNCTION lead_qualify.incidence_between(lead_qualify.conversion, interval, interval) IS
+'Probability that a lead that is still open after one time converts by the other: the growth of the incidence between them, divided by the share still open (Aalen and Johansen 1978). NULL where nobody was followed so long, or is open';
+
+CREATE FUNCTION lead_qualify.expected_rate(cohort lead_qualify.conversion, pool lead_qualify.conversion, within interval,
+	confidence float8 DEFAULT 0.95, OUT rate float8, OUT low float8, OUT high float8, OUT projected boolean)
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'lq_conversion_expected';
+COMMENT ON FUNCTION lead_qualify.expected_rate(lead_qualify.conversion, lead_qualify.conversion, interval, float8) IS
+'The rate of conversion within a time that a young cohort will have: its own incidence as far as it was followed, continued (projected) with the hazards of a pool of older leads; with an interval for what the rate will turn out to be, from the chance of the leads still open and the number of conversions it was estimated from, held to what is still possible. NULL where the pool was not followed so long either, or is NULL';
+
 CREATE FUNCTION lead_qualify.incidence_at(lead_qualify.conversion, after interval)
 RETURNS float8
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE

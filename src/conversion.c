@@ -21,6 +21,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "conversion_forecast.h"
 #include "conversion_stats.h"
 #include "expression.h"
 #include "normal.h"
@@ -35,6 +36,12 @@ PG_FUNCTION_INFO_V1(lq_still_open);
 PG_FUNCTION_INFO_V1(lq_conversion_rate);
 PG_FUNCTION_INFO_V1(lq_rate_low);
 PG_FUNCTION_INFO_V1(lq_rate_high);
+PG_FUNCTION_INFO_V1(lq_rate_within_low);
+PG_FUNCTION_INFO_V1(lq_rate_within_high);
+PG_FUNCTION_INFO_V1(lq_eligible);
+PG_FUNCTION_INFO_V1(lq_conversion_followed);
+PG_FUNCTION_INFO_V1(lq_incidence_between);
+PG_FUNCTION_INFO_V1(lq_conversion_expected);
 PG_FUNCTION_INFO_V1(lq_conversion_rate_within);
 PG_FUNCTION_INFO_V1(lq_incidence_at);
 PG_FUNCTION_INFO_V1(lq_incidence_low);
@@ -276,10 +283,8 @@ lq_conversion_rate_within(PG_FUNCTION_ARGS)
 }
 
 static Datum
-rate_bound(FunctionCallInfo fcinfo, bool upper)
+rate_bound(FunctionCallInfo fcinfo, LqRate rate, double confidence, bool upper)
 {
-	LqRate		rate = lq_rate(GETARG_CONVERSION(0));
-	double		confidence = confidence_argument(fcinfo, 1);
 	double		low,
 				high;
 
@@ -292,13 +297,35 @@ rate_bound(FunctionCallInfo fcinfo, bool upper)
 Datum
 lq_rate_low(PG_FUNCTION_ARGS)
 {
-	return rate_bound(fcinfo, false);
+	return rate_bound(fcinfo, lq_rate(GETARG_CONVERSION(0)), confidence_argument(fcinfo, 1), false);
 }
 
 Datum
 lq_rate_high(PG_FUNCTION_ARGS)
 {
-	return rate_bound(fcinfo, true);
+	return rate_bound(fcinfo, lq_rate(GETARG_CONVERSION(0)), confidence_argument(fcinfo, 1), true);
+}
+
+/* rate_within_low(conversion, interval, confidence) */
+Datum
+lq_rate_within_low(PG_FUNCTION_ARGS)
+{
+	return rate_bound(fcinfo, lq_rate_within(GETARG_CONVERSION(0), interval_argument(fcinfo, 1)),
+					  confidence_argument(fcinfo, 2), false);
+}
+
+Datum
+lq_rate_within_high(PG_FUNCTION_ARGS)
+{
+	return rate_bound(fcinfo, lq_rate_within(GETARG_CONVERSION(0), interval_argument(fcinfo, 1)),
+					  confidence_argument(fcinfo, 2), true);
+}
+
+/* eligible(conversion, interval): entered at least that long ago */
+Datum
+lq_eligible(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(lq_rate_within(GETARG_CONVERSION(0), interval_argument(fcinfo, 1)).eligible);
 }
 
 /* ----------------------------------------------------------------
@@ -488,6 +515,60 @@ lq_conversion_compare(PG_FUNCTION_ARGS)
 		values[10] = Float8GetDatum(chi2);
 		values[11] = Float8GetDatum(p_value);
 		nulls[10] = nulls[11] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/* ----------------------------------------------------------------
+ * What is to come
+ * ----------------------------------------------------------------
+ */
+
+/* followed(conversion): the largest observed time, NULL without leads */
+Datum
+lq_conversion_followed(PG_FUNCTION_ARGS)
+{
+	int64		time;
+
+	if (!lq_followed(GETARG_CONVERSION(0), &time))
+		PG_RETURN_NULL();
+	return interval_datum(time);
+}
+
+/* incidence_between(conversion, after, until) */
+Datum
+lq_incidence_between(PG_FUNCTION_ARGS)
+{
+	double		chance;
+	int64		events;
+
+	if (!lq_chance(GETARG_CONVERSION(0), interval_argument(fcinfo, 1), interval_argument(fcinfo, 2),
+				   &chance, &events))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(chance);
+}
+
+/* expected_rate(cohort, pool, within, confidence): pool may be NULL */
+Datum
+lq_conversion_expected(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	LqExpected	expected;
+	Datum		values[4] = {0};
+	bool		nulls[4] = {true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		PG_RETURN_NULL();
+	if (lq_expected_rate(GETARG_CONVERSION(0), PG_ARGISNULL(1) ? NULL : GETARG_CONVERSION(1),
+						 interval_argument(fcinfo, 2), confidence_argument(fcinfo, 3), &expected))
+	{
+		values[0] = Float8GetDatum(expected.rate);
+		values[1] = Float8GetDatum(expected.low);
+		values[2] = Float8GetDatum(expected.high);
+		values[3] = BoolGetDatum(expected.projected);
+		memset(nulls, false, sizeof(nulls));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
