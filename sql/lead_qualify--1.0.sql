@@ -3127,7 +3127,7 @@ CREATE FUNCTION lead_qualify.expected_rate(cohort lead_qualify.conversion, pool 
 LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'lq_conversion_expected';
 COMMENT ON FUNCTION lead_qualify.expected_rate(lead_qualify.conversion, lead_qualify.conversion, interval, float8) IS
-'The rate of conversion within a time that a young cohort will have: its own incidence as far as it was followed, continued (projected) with the hazards of a pool of older leads; with an interval for what the rate will turn out to be, from the chance of the leads still open and the number of conversions it was estimated from, held to what is still possible. NULL where the pool was not followed so long either, or is NULL';
+'The rate of conversion within a time that a young cohort will have: what has converted already, and of each open lead the probability that it still does, by the incidence of a pool of leads (its own and older ones) given its age, see incidence_between(); with an interval for what the rate will turn out to be, from the chance of the open leads and the number of conversions it was judged by, held to what is still possible. projected: the cohort itself was not followed so long. NULL where the pool was not either, or is NULL';
 
 CREATE FUNCTION lead_qualify.incidence_at(lead_qualify.conversion, after interval)
 RETURNS float8
@@ -3514,11 +3514,13 @@ $function$;
 COMMENT ON FUNCTION lead_qualify.journeys_sql(text, text, text, text, text, timestamptz) IS
 'The query behind journeys() and the reports that count them';
 
+-- As in the reports below, segment is the name of a column that goes in and
+-- its value that comes out.
 CREATE FUNCTION lead_qualify.journeys(pipeline text, from_stage text DEFAULT 'mql', to_stage text DEFAULT 'sql',
-	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, segment text DEFAULT NULL, per text DEFAULT 'cycle',
-	as_of timestamptz DEFAULT now())
-RETURNS TABLE (lead text, cycle integer, segment_value text, entered_at timestamptz, converted_at timestamptz,
-	lost_at timestamptz, skipped_at timestamptz)
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, OUT lead text, OUT cycle integer,
+	INOUT segment text DEFAULT NULL, per text DEFAULT 'cycle', as_of timestamptz DEFAULT now(),
+	OUT entered_at timestamptz, OUT converted_at timestamptz, OUT lost_at timestamptz, OUT skipped_at timestamptz)
+RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -3533,6 +3535,176 @@ END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.journeys(text, text, text, timestamptz, timestamptz, text, text, timestamptz) IS
 'One row a journey from a stage to a later one (by name or kind): when the lead entered, first reached the later stage or one beyond, and was first lost (disqualified, lost or, but per lead, recycled) since; skipped_at instead of entered_at where it came further without ever being in from_stage. per is cycle, lead or first. Entries whose time nobody knows, and excluded leads, are left out';
+
+-- ----------------------------------------------------------------
+-- Conversion
+-- ----------------------------------------------------------------
+
+CREATE FUNCTION lead_qualify.check_window(within interval, confidence float8)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF within <= interval '0' THEN
+		RAISE EXCEPTION 'within must be longer than zero'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is the time within which a lead should convert, such as 90 days.';
+	END IF;
+	PERFORM lead_qualify.wilson_interval(0, 0, confidence);
+	IF confidence IS NULL THEN
+		RAISE EXCEPTION 'confidence must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.check_window(interval, float8) IS
+'An error unless both are of use: part of the reports';
+
+-- Cohorts before "since" are no rows of the report, but what younger ones are
+-- expected to do is judged by them.
+CREATE FUNCTION lead_qualify.conversion_report(pipeline text, from_stage text DEFAULT 'mql', to_stage text DEFAULT 'sql',
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, bucket text DEFAULT 'month',
+	OUT cohort timestamptz, INOUT segment text DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'cycle',
+	as_of timestamptz DEFAULT now(), confidence float8 DEFAULT 0.95,
+	OUT leads bigint, OUT entered bigint, OUT converted bigint, OUT lost bigint, OUT still_open bigint, OUT skipped bigint,
+	OUT eligible bigint, OUT mature boolean, OUT rate float8, OUT rate_low float8, OUT rate_high float8,
+	OUT expected_rate float8, OUT expected_low float8, OUT expected_high float8, OUT projected boolean,
+	OUT median_time interval, OUT p90_time interval)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 24
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(conversion_report.pipeline);
+	as_of timestamptz := coalesce(conversion_report.as_of, now());
+	within interval := coalesce(conversion_report.within, p.conversion_window);
+BEGIN
+	PERFORM lead_qualify.check_window(within, conversion_report.confidence),
+		lead_qualify.check_choice('bucket', conversion_report.bucket, '{day,week,month,quarter,year}');
+	RETURN QUERY EXECUTE format($query$
+		WITH cohorts AS (
+			SELECT date_trunc($1, coalesce(j.entered_at, j.skipped_at), $2) AS cohort, j.segment,
+				coalesce(coalesce(j.entered_at, j.skipped_at) >= $3, true) AS shown,
+				count(*) FILTER (WHERE j.entered_at IS NOT NULL AND NOT j.again)
+					+ count(DISTINCT j.lead) FILTER (WHERE j.entered_at IS NOT NULL AND j.again) AS leads,
+				lead_qualify.conversion(j.entered_at, j.converted_at, j.lost_at, $5) AS c,
+				count(j.skipped_at) AS skipped
+			FROM (%s) j
+			WHERE $4 IS NULL OR coalesce(j.entered_at, j.skipped_at) < $4
+			GROUP BY 1, 2, 3
+		), judged AS (
+			SELECT k.*, lead_qualify.rollup(k.c) OVER (PARTITION BY k.segment ORDER BY k.cohort, k.shown
+					ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS pool,
+				lead_qualify.entered(k.c) AS entered, lead_qualify.eligible(k.c, $6) AS eligible,
+				(k.cohort AT TIME ZONE $2 + CASE $1 WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || $1)::interval END)
+					AT TIME ZONE $2 <= $5 AS over
+			FROM cohorts k
+		)
+		SELECT k.cohort, k.segment, k.leads, k.entered, lead_qualify.converted(k.c), lead_qualify.lost(k.c),
+			lead_qualify.still_open(k.c), k.skipped, k.eligible, m.mature,
+			lead_qualify.rate_within(k.c, $6), lead_qualify.rate_within_low(k.c, $6, $7), lead_qualify.rate_within_high(k.c, $6, $7),
+			x.rate, x.low, x.high, x.projected,
+			CASE WHEN m.mature AND x.rate > 0 THEN lead_qualify.time_quantile(k.c, x.rate * 0.5) END,
+			CASE WHEN m.mature AND x.rate > 0 THEN lead_qualify.time_quantile(k.c, x.rate * 0.9) END
+		FROM judged k, LATERAL (SELECT k.over AND k.eligible = k.entered AS mature) m,
+			lead_qualify.expected_rate(k.c, k.pool, $6, $7) x
+		WHERE k.shown
+		ORDER BY k.segment, k.cohort
+	$query$, lead_qualify.journeys_sql(conversion_report.pipeline, conversion_report.from_stage, conversion_report.to_stage,
+		conversion_report.segment, conversion_report.per, as_of))
+	USING conversion_report.bucket, p.time_zone, conversion_report.since, conversion_report.until, as_of, within,
+		conversion_report.confidence;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.conversion_report(text, text, text, timestamptz, timestamptz, text, text, interval, text, timestamptz, float8) IS
+'Conversion from a stage to a later one by cohort: the leads that entered from_stage in the same bucket. leads, entered, converted, lost and still_open count journeys up to as_of; skipped are those that came further without from_stage and count in no rate; eligible entered at least within ago (NULL: the pipeline''s conversion_window); rate is converted within that time of the eligible, with Wilson''s interval, NULL if there are none; mature: the bucket is over and all are eligible, so the rate will not change but for late activities; expected_rate is what the rate of the whole cohort will be, its open leads judged by it and older cohorts of its segment, with a prediction interval; projected where the cohort itself is too young, see the function expected_rate(); median_time and p90_time are when half and nine tenths of those that convert within the time have, NULL until mature';
+
+-- "reached" has a time for each stage of the path: the first entry into it or
+-- a later one, so a stage that was skipped counts as passed.  What was before
+-- attach is unknown, and so is when the stages up to there were reached.
+CREATE FUNCTION lead_qualify.funnel_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	INOUT segment text DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'cycle', as_of timestamptz DEFAULT now(),
+	confidence float8 DEFAULT 0.95, OUT "position" integer, OUT stage text,
+	OUT entered bigint, OUT converted bigint, OUT lost bigint, OUT still_open bigint, OUT current_leads bigint,
+	OUT step_rate float8, OUT step_low float8, OUT step_high float8, OUT cumulative_rate float8)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(funnel_report.pipeline);
+	as_of timestamptz := coalesce(funnel_report.as_of, now());
+	within interval := coalesce(funnel_report.within, p.conversion_window);
+	reached text;
+	losses text[];
+BEGIN
+	PERFORM lead_qualify.check_window(within, funnel_report.confidence),
+		lead_qualify.check_choice('per', funnel_report.per, '{cycle,lead,first}');
+	SELECT string_agg(format('min(h.entered_at) FILTER (WHERE h.stage = ANY (%L::text[]))',
+			ARRAY(SELECT l.stage FROM lead_qualify.path_stages(funnel_report.pipeline) l WHERE l.position >= s.position)), ', '
+			ORDER BY s.position)
+	INTO reached
+	FROM lead_qualify.path_stages(funnel_report.pipeline) s;
+	SELECT coalesce(array_agg(s.stage), '{}') INTO losses
+	FROM lead_qualify.stages_of(funnel_report.pipeline) s
+	WHERE s.kind IN ('disqualified', 'lost');
+
+	RETURN QUERY EXECUTE format($query$
+		WITH path AS MATERIALIZED (
+			SELECT s.stage, s.position, row_number() OVER (ORDER BY s.position)::integer AS n
+			FROM lead_qualify.path_stages($1) s
+		), unit AS MATERIALIZED (
+			SELECT h.lead, %1$s AS cycle, min(h.entered_at) AS began, ARRAY[%2$s] AS reached,
+				array_agg(h.entered_at) FILTER (WHERE h.stage = ANY ($8)) AS lost,
+				max(h.stage) FILTER (WHERE h.left_at IS NULL OR h.left_at > $5) AS present,
+				max((SELECT a.n FROM path a WHERE a.stage = h.stage)) FILTER (WHERE h.entered_at IS NULL) AS unknown
+			FROM %3$s h
+			WHERE h.superseded_at IS NULL AND (h.entered_at <= $5 OR h.entered_at IS NULL)
+			GROUP BY h.lead, %1$s
+		), counted AS (
+			SELECT u.lead, u.cycle, u.reached, u.lost, u.present, coalesce(u.unknown, 0) AS unknown, n.began AS again,
+				coalesce(u.reached[1], u.began) AS began
+			FROM unit u
+			LEFT JOIN unit n ON n.lead = u.lead AND n.cycle = u.cycle + 1 AND n.cycle > 1
+			WHERE (u.cycle = 1 OR $9 = 'cycle')
+				AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
+		), shown AS (
+			SELECT u.*, %5$s AS segment
+			FROM counted u
+			WHERE ($2 IS NULL OR u.began >= $2) AND ($3 IS NULL OR u.began < $3)
+		), steps AS (
+			SELECT u.segment, a.n, a.position, a.stage,
+				lead_qualify.conversion(e.entered, u.reached[a.n + 1],
+					least(u.again, (SELECT min(l) FROM unnest(u.lost) l WHERE l >= e.entered)), $5) AS c,
+				count(*) FILTER (WHERE u.present = a.stage) AS current_leads
+			FROM shown u, path a, LATERAL (SELECT CASE WHEN a.n > u.unknown THEN u.reached[a.n] END AS entered) e
+			GROUP BY 1, 2, 3, 4
+		), rates AS (
+			SELECT s.*, lead_qualify.rate_within(s.c, $4) AS rate, s.n = max(s.n) OVER () AS last
+			FROM steps s
+		)
+		SELECT s.segment, s.position, s.stage, lead_qualify.entered(s.c),
+			CASE WHEN NOT s.last THEN lead_qualify.converted(s.c) END, CASE WHEN NOT s.last THEN lead_qualify.lost(s.c) END,
+			CASE WHEN NOT s.last THEN lead_qualify.still_open(s.c) END, s.current_leads,
+			CASE WHEN NOT s.last THEN s.rate END, CASE WHEN NOT s.last THEN lead_qualify.rate_within_low(s.c, $4, $6) END,
+			CASE WHEN NOT s.last THEN lead_qualify.rate_within_high(s.c, $4, $6) END,
+			CASE WHEN s.n = 1 THEN 1
+				-- a product: 0 if one is, NULL if one is unknown
+				WHEN bool_or(s.rate IS NULL) OVER before THEN NULL
+				WHEN bool_or(s.rate = 0) OVER before THEN 0
+				ELSE exp(sum(ln(nullif(s.rate, 0))) OVER before) END
+		FROM rates s
+		WINDOW before AS (PARTITION BY s.segment ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+		ORDER BY s.segment, s.n
+	$query$, CASE funnel_report.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, reached, p.history, p.state,
+		lead_qualify.segment_sql(funnel_report.pipeline, funnel_report.segment, 'u.lead', 'u.began'))
+	USING funnel_report.pipeline, funnel_report.since, funnel_report.until, within, as_of, funnel_report.confidence,
+		p.time_zone, losses, funnel_report.per;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.funnel_report(text, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
+'The stages of the path, for leads that came to it in [since, until): entered reached the stage or a later one (who skipped a stage has passed it), converted went on, lost were disqualified, lost or (but per lead) recycled, current_leads are in the stage at as_of; step_rate is converted within the time (NULL: the pipeline''s conversion_window) of those that entered at least that long ago, with Wilson''s interval; cumulative_rate the product of the step rates before. Of leads that were there at attach, stages up to the one they were in then are unknown and not counted';
 
 -- ----------------------------------------------------------------
 -- Service levels: in what time a lead is to be worked on.  After the reports

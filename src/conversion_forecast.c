@@ -2,21 +2,21 @@
  * conversion_forecast.c
  *		What the leads of a cohort will do, judged by what others did.
  *
- * The expected rate of a cohort at some age is its own incidence as far as it
- * was followed, continued with the hazards of a pool of older leads:
+ * The expected rate of a cohort within a time is what is sure, the k of its n
+ * leads that have converted within it, and what may be added by each lead that
+ * is open at an age a below that time: such a lead converts with probability
  *
- *		I(within) = I_own(f) + S_own(f) * (I_pool(within) - I_pool(f)) / S_pool(f)
+ *		p = (I(within) - I(a)) / S(a)
  *
- * where f is how long the cohort was followed, I the incidence of converting
- * and S the share that is still open (Aalen and Johansen).
+ * where I is the incidence of converting and S the share still open, of a
+ * pool of leads (Aalen and Johansen).  So every lead counts with its own life
+ * as far as that was seen, continued with the hazards of the pool.
  *
- * Its interval is one of prediction: what has happened is known, so only the m
- * leads that are still open can make a difference.  If they convert with
- * probability p each, the rate varies by m p (1 - p) / n^2, which for unequal
- * probabilities of this mean is the most it can vary; and p is as uncertain as
- * a count of the conversions that it was estimated from, e: by its square
- * divided by e (Poisson).  Both are added and taken as normal, and the interval is held to
- * the rates that are still possible, from nobody's to everybody's conversion.
+ * Its interval is one of prediction: open leads convert or not, by chance,
+ * which makes the rate vary by sum p (1 - p) / n^2; and the p are as uncertain
+ * as a count of the e conversions in the pool that they were estimated from:
+ * their mean by its square divided by e (Poisson).  Both are added and taken
+ * as normal, and the interval is held to the rates that are still possible.
  */
 #include "postgres.h"
 
@@ -83,52 +83,72 @@ lq_chance(const LqConversion *value, int64 after, int64 until, double *chance, i
 	return true;
 }
 
-/* what can still happen to the cohort, and what is sure */
-static void
-predict(const LqConversion *cohort, int64 within, int64 events, double confidence,
-		LqExpected *result)
+/* what the open leads of a cohort may add to its conversions */
+typedef struct Outlook
 {
-	double		n = lq_rate(cohort).eligible;
-	double		sure = converted_by(cohort, within) / n;
-	double		open = open_and_younger(cohort, within);
-	double		more;
-	double		spread;
+	int64		open;			/* leads that are younger than the time */
+	double		expected;		/* of them convert */
+	double		variance;
+	int64		events;			/* that this was judged by */
+} Outlook;
 
-	result->rate = Min(Max(result->rate, sure), sure + open / n);
-	more = result->rate - sure;
-	spread = open == 0 ? 0 :
-		sqrt(more * (1 - more * n / open) / n + more * more / Max(events, 1));
-	spread *= lq_confidence_z(confidence);
-	result->low = Max(result->rate - spread, sure);
-	result->high = Min(result->rate + spread, sure + open / n);
+static bool
+look_ahead(const LqConversion *cohort, const LqConversion *pool, int64 within, Outlook *outlook)
+{
+	LqTimes		durations = lq_conversion_times(cohort, LQ_DURATION);
+	LqCurve		end;
+	LqCurve		curve;
+
+	memset(outlook, 0, sizeof(Outlook));
+	lq_curve_begin(&end, pool, true);
+	if (!lq_curve_seek(&end, within))
+		return false;
+	lq_curve_begin(&curve, pool, true);
+	for (int i = 0; i < durations.nbins; i++)
+	{
+		const LqBin *bin = &durations.bins[i];
+		int64		age = (int64) (LQ_BIN_TIME(bin) << durations.shift);
+		double		chance;
+
+		if (age >= within)
+			break;
+		if (LQ_BIN_OUTCOME(bin) != LQ_OPEN)
+			continue;
+		if (outlook->open == 0)
+			outlook->events = converted_by(pool, within) - converted_by(pool, age);
+		(void) lq_curve_seek(&curve, age);
+		chance = curve.survival <= 0 ? 0 :
+			Min(1, Max(0, (end.incidence - curve.incidence) / curve.survival));
+		outlook->open += bin->count;
+		outlook->expected += bin->count * chance;
+		outlook->variance += bin->count * chance * (1 - chance);
+	}
+	return true;
 }
 
 bool
 lq_expected_rate(const LqConversion *cohort, const LqConversion *pool, int64 within,
 				 double confidence, LqExpected *result)
 {
+	double		n = lq_rate(cohort).eligible;
+	double		z = lq_confidence_z(confidence);
 	int64		followed;
-	int64		events = converted_by(cohort, within);
-	LqCurve		own;
+	double		sure;
+	double		spread;
+	Outlook		outlook;
 
-	if (!lq_followed(cohort, &followed))
+	if (n == 0)
 		return false;
-	lq_curve_begin(&own, cohort, true);
-	(void) lq_curve_seek(&own, Min(within, followed));
-	result->rate = own.incidence;
-	result->projected = false;
-	if (followed < within && open_and_younger(cohort, within) > 0)
-	{
-		double		chance;
-		int64		others;
-
-		if (pool == NULL || !lq_chance(pool, followed, within, &chance, &others))
-			return false;
-		/* at the end of what was followed the open ones leave the curve, but not the cohort */
-		result->rate += own.survival * chance;
-		result->projected = true;
-		events += others;
-	}
-	predict(cohort, within, events, confidence, result);
+	if (lq_rate_within(cohort, within).eligible == n || open_and_younger(cohort, within) == 0)
+		memset(&outlook, 0, sizeof(outlook));
+	else if (pool == NULL || !look_ahead(cohort, pool, within, &outlook))
+		return false;
+	sure = converted_by(cohort, within) / n;
+	spread = z * sqrt(outlook.variance +
+					  outlook.expected * outlook.expected / Max(outlook.events, 1)) / n;
+	result->rate = sure + outlook.expected / n;
+	result->low = Max(result->rate - spread, sure);
+	result->high = Min(result->rate + spread, sure + outlook.open / n);
+	result->projected = outlook.open > 0 && lq_followed(cohort, &followed) && followed < within;
 	return true;
 }

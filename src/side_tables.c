@@ -62,11 +62,50 @@ static const char *sla_due_columns[][2] = {
 	{"business_overdue", "business_due_at has passed"},
 };
 
+static const char *funnel_columns[][2] = {
+	{"position", "Position of the stage, for ORDER BY"},
+	{"stage", "Stage on the path"},
+	{"entered", "Journeys that reached the stage or a later one"},
+	{"converted", "Of these, those that went on"},
+	{"lost", "Of these, those that were disqualified, lost or recycled"},
+	{"still_open", "Of these, those of which it is not known yet"},
+	{"current_leads", "Leads that are in the stage now"},
+	{"step_rate", "Went on within the pipeline's conversion_window, of those that entered at least that long ago"},
+	{"step_low", "Lower end of its interval (Wilson, 95 %)"},
+	{"step_high", "Upper end of its interval (Wilson, 95 %)"},
+	{"cumulative_rate", "Product of the step rates before"},
+};
+
+static const char *conversion_columns[][2] = {
+	{"month", "Month in which the leads became MQL, in the pipeline's time zone"},
+	{"leads", "Different leads"},
+	{"entered", "Journeys that became MQL in the month"},
+	{"converted", "Of these, those that reached SQL or a later stage so far"},
+	{"lost", "Of these, those that were disqualified, lost or recycled before"},
+	{"still_open", "Of these, those of which it is not known yet"},
+	{"skipped", "Journeys that came to a later stage without ever being MQL; in no rate"},
+	{"eligible", "Journeys that became MQL at least the pipeline's conversion_window ago"},
+	{"mature", "All are eligible: the rate will hardly change any more"},
+	{"rate", "Converted within the conversion_window, of the eligible"},
+	{"rate_low", "Lower end of its interval (Wilson, 95 %)"},
+	{"rate_high", "Upper end of its interval (Wilson, 95 %)"},
+	{"expected_rate", "What the rate of the whole month will be"},
+	{"expected_low", "Lower end of its prediction interval (95 %)"},
+	{"expected_high", "Upper end of its prediction interval (95 %)"},
+	{"projected", "expected_rate goes on with the hazards of older months"},
+	{"median_days", "Days in which half of those that convert have; NULL until mature"},
+	{"p90_days", "Days in which nine tenths of those that convert have; NULL until mature"},
+};
+
 static const View views[] = {
 	{"scored", "Leads of pipeline \"%s\" with score and stage, as of now",
 	scored_columns, lengthof(scored_columns)},
 	{"sla_due", "Leads of pipeline \"%s\" that wait in a stage with an SLA, and until when they may, as of now",
 	sla_due_columns, lengthof(sla_due_columns)},
+	{"funnel", "Stages of pipeline \"%s\" and how many leads went on from each, as of now",
+	funnel_columns, lengthof(funnel_columns)},
+	{"conversion_monthly", "Conversion from MQL to SQL of pipeline \"%s\" by the month in which the leads became MQL, as of now",
+	conversion_columns, lengthof(conversion_columns)},
 };
 
 /* ----------------------------------------------------------------
@@ -391,11 +430,40 @@ sla_due_create(const LqTarget *target, const char *name)
 		   side_name(target->schema, target->prefix, "qualification"));
 }
 
+/* counts as integers: many a tool reads a bigint as text */
+static void
+funnel_create(const LqTarget *target, const char *name)
+{
+	lq_run("CREATE VIEW %s WITH (security_invoker = true) AS"
+		   " SELECT r.\"position\", r.stage, r.entered::integer, r.converted::integer, r.lost::integer,"
+		   " r.still_open::integer, r.current_leads::integer, r.step_rate, r.step_low, r.step_high, r.cumulative_rate"
+		   " FROM lead_qualify.funnel_report(%L) AS r",
+		   name, target->pipeline);
+}
+
+static void
+conversion_create(const LqTarget *target, const char *name)
+{
+	lq_run("CREATE VIEW %s WITH (security_invoker = true) AS"
+		   " SELECT r.cohort AS month, r.leads::integer, r.entered::integer, r.converted::integer, r.lost::integer,"
+		   " r.still_open::integer, r.skipped::integer, r.eligible::integer, r.mature, r.rate, r.rate_low, r.rate_high,"
+		   " r.expected_rate, r.expected_low, r.expected_high, r.projected,"
+		   " CAST(EXTRACT(epoch FROM r.median_time) / 86400 AS double precision) AS median_days,"
+		   " CAST(EXTRACT(epoch FROM r.p90_time) / 86400 AS double precision) AS p90_days"
+		   /* a pipeline without such stages has no such rates */
+		   " FROM (SELECT %L AS pipeline FROM lead_qualify.path_stages(%L) AS s"
+		   " HAVING pg_catalog.bool_or(s.kind = 'mql') AND pg_catalog.bool_or(s.kind = 'sql')) AS p,"
+		   " LATERAL lead_qualify.conversion_report(p.pipeline) AS r",
+		   name, target->pipeline, target->pipeline);
+}
+
 void
 lq_views_create(const LqTarget *target)
 {
 	scored_create(target, side_name(target->schema, target->prefix, "scored"));
 	sla_due_create(target, side_name(target->schema, target->prefix, "sla_due"));
+	funnel_create(target, side_name(target->schema, target->prefix, "funnel"));
+	conversion_create(target, side_name(target->schema, target->prefix, "conversion_monthly"));
 	for (int i = 0; i < lengthof(views); i++)
 	{
 		const View *view = &views[i];
