@@ -3491,11 +3491,13 @@ BEGIN
 						(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%4$L::text[])
 							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
 					END AS converted_at,
-				least(n.began, CASE WHEN u.lost >= u.entered THEN u.lost
-					WHEN u.lost < u.entered THEN
-						(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%5$L::text[])
-							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
-					END) AS lost_at,
+				CASE WHEN u.entered IS NOT NULL THEN
+					least(n.began, CASE WHEN u.lost >= u.entered THEN u.lost
+						WHEN u.lost < u.entered THEN
+							(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%5$L::text[])
+								AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
+						END)
+				END AS lost_at,
 				u.cycle > 1 OR n.lead IS NOT NULL AS again
 			FROM unit u
 			LEFT JOIN unit n ON n.lead = u.lead AND n.cycle = u.cycle + 1 AND n.cycle > 1
