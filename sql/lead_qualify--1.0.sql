@@ -3353,7 +3353,8 @@ COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
 --
 -- Each report is one query over the history, put together as text, because
 -- the tables are named by the pipeline's row.  What a journey is stands in
--- journeys_sql() alone.
+-- journeys_sql() alone.  To compile such a query takes longer than to run it:
+-- hence no JIT.
 -- ----------------------------------------------------------------
 
 -- The row of a pipeline, with the names that a query needs.
@@ -3452,10 +3453,7 @@ DECLARE
 	p record := lead_qualify.report_on(journeys_sql.pipeline);
 	from_position integer := lead_qualify.path_position(journeys_sql.pipeline, journeys_sql.from_stage);
 	to_position integer := lead_qualify.path_position(journeys_sql.pipeline, journeys_sql.to_stage);
-	entries text[];
-	further text[];
-	conversions text[];
-	losses text[];
+	stages text;
 BEGIN
 	PERFORM lead_qualify.check_choice('per', journeys_sql.per, '{cycle,lead,first}');
 	IF from_position IS NULL OR to_position IS NULL THEN
@@ -3464,50 +3462,47 @@ BEGIN
 		RAISE EXCEPTION 'stage "%" is not later on the path than stage "%"', journeys_sql.to_stage, journeys_sql.from_stage
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A lead converts to a stage that comes after the one it entered.';
 	END IF;
-	SELECT array_agg(s.stage) FILTER (WHERE s.position = from_position), array_agg(s.stage) FILTER (WHERE s.position > from_position),
-		array_agg(s.stage) FILTER (WHERE s.position >= to_position)
-	INTO entries, further, conversions
-	FROM lead_qualify.path_stages(journeys_sql.pipeline) s;
-	SELECT coalesce(array_agg(s.stage), '{}') INTO losses
+	-- what an entry into each stage means
+	SELECT string_agg(format('(%L, %L::boolean, %L::boolean, %L::boolean, %L::boolean)', s.stage, x.n = from_position,
+			x.n > from_position, x.n >= to_position, s.kind IN ('disqualified', 'lost')), ', ')
+	INTO stages
 	FROM lead_qualify.stages_of(journeys_sql.pipeline) s
-	WHERE s.kind IN ('disqualified', 'lost');
+	LEFT JOIN lead_qualify.path_stages(journeys_sql.pipeline) o ON o.stage = s.stage,
+		LATERAL (SELECT coalesce(o.position, from_position - 1) AS n) x;
 
 	RETURN format($query$
-		WITH unit AS MATERIALIZED (
-			SELECT h.lead, %1$s AS cycle, min(h.entered_at) AS began,
-				min(h.entered_at) FILTER (WHERE h.stage = ANY (%2$L::text[])) AS entered,
-				min(h.entered_at) FILTER (WHERE h.stage = ANY (%3$L::text[])) AS further,
-				min(h.entered_at) FILTER (WHERE h.stage = ANY (%4$L::text[])) AS converted,
-				min(h.entered_at) FILTER (WHERE h.stage = ANY (%5$L::text[])) AS lost,
-				bool_or(h.entered_at IS NULL AND h.stage = ANY (%2$L::text[] || %3$L::text[])) AS unknown
-			FROM %6$s h
-			WHERE h.superseded_at IS NULL AND (h.entered_at <= %7$L OR h.entered_at IS NULL)
+		WITH stage (stage, enters, further, converts, loses) AS (VALUES %2$s
+		), unit AS (
+			SELECT h.lead, %1$s AS cycle, lead(min(h.entered_at)) OVER (PARTITION BY h.lead ORDER BY %1$s) AS next,
+				min(h.entered_at) FILTER (WHERE s.enters) AS entered, min(h.entered_at) FILTER (WHERE s.further) AS further,
+				min(h.entered_at) FILTER (WHERE s.converts) AS converted, min(h.entered_at) FILTER (WHERE s.loses) AS lost,
+				bool_or(h.entered_at IS NULL AND (s.enters OR s.further)) AS unknown
+			FROM %3$s h LEFT JOIN stage s ON s.stage = h.stage
+			WHERE h.superseded_at IS NULL AND (h.entered_at <= %4$L OR h.entered_at IS NULL)
 			GROUP BY h.lead, %1$s
 		), journey AS (
 			SELECT u.lead, u.cycle, u.entered AS entered_at,
 				CASE WHEN u.entered IS NULL THEN u.further END AS skipped_at,
 				CASE WHEN u.converted >= u.entered THEN u.converted
 					WHEN u.converted < u.entered THEN
-						(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%4$L::text[])
-							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
+						(SELECT min(h.entered_at) FROM %3$s h JOIN stage s ON s.stage = h.stage WHERE h.lead = u.lead %5$s AND s.converts
+							AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %4$L)
 					END AS converted_at,
 				CASE WHEN u.entered IS NOT NULL THEN
-					least(n.began, CASE WHEN u.lost >= u.entered THEN u.lost
+					least(u.next, CASE WHEN u.lost >= u.entered THEN u.lost
 						WHEN u.lost < u.entered THEN
-							(SELECT min(h.entered_at) FROM %6$s h WHERE h.lead = u.lead %8$s AND h.stage = ANY (%5$L::text[])
-								AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %7$L)
+							(SELECT min(h.entered_at) FROM %3$s h JOIN stage s ON s.stage = h.stage WHERE h.lead = u.lead %5$s AND s.loses
+								AND h.superseded_at IS NULL AND h.entered_at >= u.entered AND h.entered_at <= %4$L)
 						END)
 				END AS lost_at,
-				u.cycle > 1 OR n.lead IS NOT NULL AS again
+				u.cycle > 1 OR u.next IS NOT NULL AS again
 			FROM unit u
-			LEFT JOIN unit n ON n.lead = u.lead AND n.cycle = u.cycle + 1 AND n.cycle > 1
-			WHERE (u.entered IS NOT NULL OR u.further IS NOT NULL) AND NOT coalesce(u.unknown, false) %9$s
-				AND NOT EXISTS (SELECT FROM %10$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
+			WHERE (u.entered IS NOT NULL OR u.further IS NOT NULL) AND NOT coalesce(u.unknown, false) %6$s
+				AND NOT EXISTS (SELECT FROM %7$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
 		)
-		SELECT j.*, %11$s AS segment FROM journey j
+		SELECT j.*, %8$s AS segment FROM journey j
 	$query$,
-		CASE journeys_sql.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, entries, further, conversions, losses,
-		p.history, journeys_sql.as_of,
+		CASE journeys_sql.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, stages, p.history, journeys_sql.as_of,
 		CASE journeys_sql.per WHEN 'lead' THEN '' ELSE 'AND h.cycle = u.cycle' END,
 		CASE journeys_sql.per WHEN 'first' THEN 'AND u.cycle = 1' ELSE '' END, p.state,
 		lead_qualify.segment_sql(journeys_sql.pipeline, journeys_sql.segment, 'j.lead', 'coalesce(j.entered_at, j.skipped_at)'));
@@ -3525,6 +3520,7 @@ CREATE FUNCTION lead_qualify.journeys(pipeline text, from_stage text DEFAULT 'mq
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT j.lead::text, j.cycle, j.segment, j.entered_at, j.converted_at, j.lost_at, j.skipped_at '
@@ -3575,6 +3571,7 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 ROWS 24
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(conversion_report.pipeline);
@@ -3633,64 +3630,66 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(funnel_report.pipeline);
 	as_of timestamptz := coalesce(funnel_report.as_of, now());
 	within interval := coalesce(funnel_report.within, p.conversion_window);
 	reached text;
-	losses text[];
+	stages text;
 BEGIN
 	PERFORM lead_qualify.check_window(within, funnel_report.confidence),
 		lead_qualify.check_choice('per', funnel_report.per, '{cycle,lead,first}');
-	SELECT string_agg(format('min(h.entered_at) FILTER (WHERE h.stage = ANY (%L::text[]))',
-			ARRAY(SELECT l.stage FROM lead_qualify.path_stages(funnel_report.pipeline) l WHERE l.position >= s.position)), ', '
-			ORDER BY s.position)
+	SELECT string_agg(format('min(h.entered_at) FILTER (WHERE s.n >= %s)', n), ', ' ORDER BY n)
 	INTO reached
-	FROM lead_qualify.path_stages(funnel_report.pipeline) s;
-	SELECT coalesce(array_agg(s.stage), '{}') INTO losses
+	FROM (SELECT row_number() OVER () AS n FROM lead_qualify.path_stages(funnel_report.pipeline)) s;
+	-- n counts the stages of the path
+	SELECT string_agg(format('(%L, %L::integer, %L::integer, %L::boolean)', s.stage, s.position,
+			o.n, s.kind IN ('disqualified', 'lost')), ', ')
+	INTO stages
 	FROM lead_qualify.stages_of(funnel_report.pipeline) s
-	WHERE s.kind IN ('disqualified', 'lost');
+	LEFT JOIN (SELECT t.stage, row_number() OVER (ORDER BY t.position) AS n
+		FROM lead_qualify.path_stages(funnel_report.pipeline) t) o ON o.stage = s.stage;
 
 	RETURN QUERY EXECUTE format($query$
-		WITH path AS MATERIALIZED (
-			SELECT s.stage, s.position, row_number() OVER (ORDER BY s.position)::integer AS n
-			FROM lead_qualify.path_stages($1) s
-		), unit AS MATERIALIZED (
+		WITH stage (stage, "position", n, loses) AS (VALUES %6$s
+		), unit AS (
 			SELECT h.lead, %1$s AS cycle, min(h.entered_at) AS began, ARRAY[%2$s] AS reached,
-				array_agg(h.entered_at) FILTER (WHERE h.stage = ANY ($8)) AS lost,
-				max(h.stage) FILTER (WHERE h.left_at IS NULL OR h.left_at > $5) AS present,
-				max((SELECT a.n FROM path a WHERE a.stage = h.stage)) FILTER (WHERE h.entered_at IS NULL) AS unknown
-			FROM %3$s h
-			WHERE h.superseded_at IS NULL AND (h.entered_at <= $5 OR h.entered_at IS NULL)
+				lead(min(h.entered_at)) OVER (PARTITION BY h.lead ORDER BY %1$s) AS again,
+				array_agg(h.entered_at) FILTER (WHERE s.loses) AS lost,
+				max(s.n) FILTER (WHERE h.left_at IS NULL OR h.left_at > $4) AS present,
+				max(s.n) FILTER (WHERE h.entered_at IS NULL) AS unknown
+			FROM %3$s h LEFT JOIN stage s ON s.stage = h.stage
+			WHERE h.superseded_at IS NULL AND (h.entered_at <= $4 OR h.entered_at IS NULL)
 			GROUP BY h.lead, %1$s
 		), counted AS (
-			SELECT u.lead, u.cycle, u.reached, u.lost, u.present, coalesce(u.unknown, 0) AS unknown, n.began AS again,
+			SELECT u.lead, u.cycle, u.reached, u.lost, u.present, coalesce(u.unknown, 0) AS unknown, u.again,
 				coalesce(u.reached[1], u.began) AS began
 			FROM unit u
-			LEFT JOIN unit n ON n.lead = u.lead AND n.cycle = u.cycle + 1 AND n.cycle > 1
-			WHERE (u.cycle = 1 OR $9 = 'cycle')
+			WHERE (u.cycle = 1 OR $6 = 'cycle')
 				AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
 		), shown AS (
 			SELECT u.*, %5$s AS segment
 			FROM counted u
-			WHERE ($2 IS NULL OR u.began >= $2) AND ($3 IS NULL OR u.began < $3)
+			WHERE ($1 IS NULL OR u.began >= $1) AND ($2 IS NULL OR u.began < $2)
 		), steps AS (
-			SELECT u.segment, a.n, a.position, a.stage,
-				lead_qualify.conversion(e.entered, u.reached[a.n + 1],
-					least(u.again, (SELECT min(l) FROM unnest(u.lost) l WHERE l >= e.entered)), $5) AS c,
-				count(*) FILTER (WHERE u.present = a.stage) AS current_leads
-			FROM shown u, path a, LATERAL (SELECT CASE WHEN a.n > u.unknown THEN u.reached[a.n] END AS entered) e
-			GROUP BY 1, 2, 3, 4
+			SELECT u.segment, e.n,
+				lead_qualify.conversion(CASE WHEN e.n > u.unknown THEN e.entered END, u.reached[e.n + 1],
+					CASE WHEN u.lost IS NULL THEN u.again
+						ELSE least(u.again, (SELECT min(l) FROM unnest(u.lost) l WHERE l >= e.entered)) END, $4) AS c,
+				count(*) FILTER (WHERE u.present = e.n) AS current_leads
+			FROM shown u, unnest(u.reached) WITH ORDINALITY AS e (entered, n)
+			GROUP BY 1, 2
 		), rates AS (
-			SELECT s.*, lead_qualify.rate_within(s.c, $4) AS rate, s.n = max(s.n) OVER () AS last
-			FROM steps s
+			SELECT a.stage, a.position, s.*, lead_qualify.rate_within(s.c, $3) AS rate, s.n = max(s.n) OVER () AS last
+			FROM steps s JOIN stage a ON a.n = s.n
 		)
 		SELECT s.segment, s.position, s.stage, lead_qualify.entered(s.c),
 			CASE WHEN NOT s.last THEN lead_qualify.converted(s.c) END, CASE WHEN NOT s.last THEN lead_qualify.lost(s.c) END,
 			CASE WHEN NOT s.last THEN lead_qualify.still_open(s.c) END, s.current_leads,
-			CASE WHEN NOT s.last THEN s.rate END, CASE WHEN NOT s.last THEN lead_qualify.rate_within_low(s.c, $4, $6) END,
-			CASE WHEN NOT s.last THEN lead_qualify.rate_within_high(s.c, $4, $6) END,
+			CASE WHEN NOT s.last THEN s.rate END, CASE WHEN NOT s.last THEN lead_qualify.rate_within_low(s.c, $3, $5) END,
+			CASE WHEN NOT s.last THEN lead_qualify.rate_within_high(s.c, $3, $5) END,
 			CASE WHEN s.n = 1 THEN 1
 				-- a product: 0 if one is, NULL if one is unknown
 				WHEN bool_or(s.rate IS NULL) OVER before THEN NULL
@@ -3700,9 +3699,8 @@ BEGIN
 		WINDOW before AS (PARTITION BY s.segment ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 		ORDER BY s.segment, s.n
 	$query$, CASE funnel_report.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, reached, p.history, p.state,
-		lead_qualify.segment_sql(funnel_report.pipeline, funnel_report.segment, 'u.lead', 'u.began'))
-	USING funnel_report.pipeline, funnel_report.since, funnel_report.until, within, as_of, funnel_report.confidence,
-		p.time_zone, losses, funnel_report.per;
+		lead_qualify.segment_sql(funnel_report.pipeline, funnel_report.segment, 'u.lead', 'u.began'), stages)
+	USING funnel_report.since, funnel_report.until, within, as_of, funnel_report.confidence, funnel_report.per;
 END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.funnel_report(text, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
