@@ -1716,6 +1716,7 @@ CREATE TABLE lead_qualify.calendar (
 	CONSTRAINT calendar_pkey PRIMARY KEY (calendar, shipped),
 	CONSTRAINT calendar_name_form CHECK (octet_length(calendar) BETWEEN 1 AND 63 AND btrim(calendar) = calendar),
 	CONSTRAINT calendar_weekdays_range CHECK (weekdays <@ '{1,2,3,4,5,6,7}'::integer[]),
+	CONSTRAINT calendar_weekdays_flat CHECK (array_ndims(weekdays) = 1),
 	CONSTRAINT calendar_closes_later CHECK (opens < closes)
 );
 COMMENT ON TABLE lead_qualify.calendar IS
