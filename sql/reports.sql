@@ -93,7 +93,7 @@ SELECT erase_lead('r', 4);
 SET client_min_messages = warning;
 SELECT count(*) FROM (SELECT r FROM before WHERE report = 'c' EXCEPT SELECT to_jsonb(c) FROM conversion_report('r', segment => 'channel') AS c) AS x;
 SELECT count(*) FROM (SELECT r FROM before WHERE report = 'f' EXCEPT SELECT to_jsonb(f) - 'current_leads' FROM funnel_report('r', segment => 'channel') AS f) AS x;
-SELECT DISTINCT segments FROM lead_stage_history WHERE lead < 0;
+SELECT DISTINCT segments FROM lead_stage_history WHERE lead < 0 ORDER BY 1;
 SELECT sum(entered) FROM conversion_report('r', bucket => 'year');
 INSERT INTO lead (id, channel) VALUES (20, 'web');
 CALL goes(20, 'mql 2024-03-12', 'sql 2024-03-15');

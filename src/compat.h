@@ -21,7 +21,6 @@
 
 /* 16 moved the VARDATA family out of postgres.h */
 #if PG_VERSION_NUM >= 160000
-#include "catalog/pg_namespace.h"
 #include "varatt.h"
 #endif
 

@@ -67,9 +67,10 @@ static const ExpandedObjectMethods methods = {flat_size, flatten_into};
  * months take six passes, in steps they take three.
  */
 static void
-radix_sort(LqBin *bins, uint32 n)
+radix_sort(LqBin *bins, uint32 n, MemoryContext context)
 {
-	LqBin	   *scratch = palloc(n * sizeof(LqBin));
+	/* not in the current context: who flattens a value may have one in which nothing can be freed */
+	LqBin	   *scratch = MemoryContextAlloc(context, n * sizeof(LqBin));
 	LqBin	   *from = bins;
 	LqBin	   *to = scratch;
 	uint64		differ = 0;
@@ -217,7 +218,7 @@ settle(LqCounter *counter, MemoryContext context)
 	if (counter->npending < MIN_RADIX)
 		compare_sort(counter->pending, counter->npending);
 	else
-		radix_sort(counter->pending, counter->npending);
+		radix_sort(counter->pending, counter->npending, context);
 	n = fold_equal(counter->pending, counter->npending);
 	merged = MemoryContextAlloc(context, (counter->nbins + n) * sizeof(LqBin));
 	counter->nbins = merge_bins(counter->bins, counter->nbins, counter->pending, n,
