@@ -3549,10 +3549,7 @@ BEGIN
 		RAISE EXCEPTION 'within must be longer than zero'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is the time within which a lead should convert, such as 90 days.';
 	END IF;
-	PERFORM lead_qualify.wilson_interval(0, 0, confidence);
-	IF confidence IS NULL THEN
-		RAISE EXCEPTION 'confidence must not be null' USING ERRCODE = 'null_value_not_allowed';
-	END IF;
+	PERFORM lead_qualify.confidence_z(confidence);
 END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.check_window(interval, float8) IS
@@ -3706,6 +3703,277 @@ END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.funnel_report(text, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
 'The stages of the path, for leads that came to it in [since, until): entered reached the stage or a later one (who skipped a stage has passed it), converted went on, lost were disqualified, lost or (but per lead) recycled, current_leads are in the stage at as_of; step_rate is converted within the time (NULL: the pipeline''s conversion_window) of those that entered at least that long ago, with Wilson''s interval; cumulative_rate the product of the step rates before. Of leads that were there at attach, stages up to the one they were in then are unknown and not counted';
+
+-- ----------------------------------------------------------------
+-- Heat maps and forecast
+-- ----------------------------------------------------------------
+
+-- Wilson's interval of none of one ends at z^2 / (1 + z^2).
+CREATE FUNCTION lead_qualify.confidence_z(confidence float8)
+RETURNS float8
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF confidence IS NULL THEN
+		RAISE EXCEPTION 'confidence must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	RETURN (SELECT sqrt(w.high / (1 - w.high)) FROM lead_qualify.wilson_interval(0, 1, confidence) w);
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.confidence_z(float8) IS
+'How many standard deviations an interval of that confidence reaches to either side under the normal distribution; an error unless the confidence is of use: part of the reports';
+
+-- Each cohort is summed up once; all its periods are read from that.
+CREATE FUNCTION lead_qualify.cohort_matrix(pipeline text, from_stage text DEFAULT 'mql', to_stage text DEFAULT 'sql',
+	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, bucket text DEFAULT 'month', periods integer DEFAULT 12,
+	OUT cohort timestamptz, INOUT segment text DEFAULT NULL, per text DEFAULT 'cycle', as_of timestamptz DEFAULT now(),
+	confidence float8 DEFAULT 0.95, OUT period integer, OUT entered bigint, OUT eligible bigint, OUT mature boolean,
+	OUT converted bigint, OUT rate float8, OUT rate_low float8, OUT rate_high float8)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 300
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(cohort_matrix.pipeline);
+	as_of timestamptz := coalesce(cohort_matrix.as_of, now());
+	step interval;
+BEGIN
+	PERFORM lead_qualify.check_choice('bucket', cohort_matrix.bucket, '{day,week,month,quarter,year}'),
+		lead_qualify.confidence_z(cohort_matrix.confidence);
+	IF cohort_matrix.periods BETWEEN 1 AND 1000 THEN
+		step := CASE cohort_matrix.bucket WHEN 'quarter' THEN '3 months' ELSE '1 ' || cohort_matrix.bucket END;
+	ELSE
+		RAISE EXCEPTION 'periods must not be %', coalesce(cohort_matrix.periods::text, 'null')
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is how many columns the heat map has, from 1 to 1000.';
+	END IF;
+	RETURN QUERY EXECUTE format($query$
+		WITH cohorts AS MATERIALIZED (
+			SELECT date_trunc($1, j.entered_at, $2) AS cohort, j.segment,
+				lead_qualify.conversion(j.entered_at, j.converted_at, j.lost_at, $5) AS c
+			FROM (%s) j
+			WHERE j.entered_at IS NOT NULL AND ($3 IS NULL OR j.entered_at >= $3) AND ($4 IS NULL OR j.entered_at < $4)
+			GROUP BY 1, 2
+		), cell AS (
+			SELECT k.*, n.period, $7 * n.period AS within, lead_qualify.entered(k.c) AS entered,
+				lead_qualify.eligible(k.c, $7 * n.period) AS eligible,
+				(k.cohort AT TIME ZONE $2 + $7) AT TIME ZONE $2 <= $5 AS over
+			FROM cohorts k, generate_series(1, $6) AS n (period)
+		)
+		SELECT e.cohort, e.segment, e.period, e.entered, e.eligible, e.over AND e.eligible = e.entered,
+			coalesce(round(r.rate * e.eligible), 0)::bigint, r.rate,
+			lead_qualify.rate_within_low(e.c, e.within, $8), lead_qualify.rate_within_high(e.c, e.within, $8)
+		FROM cell e, LATERAL (SELECT lead_qualify.rate_within(e.c, e.within) AS rate) r
+		ORDER BY e.segment, e.cohort, e.period
+	$query$, lead_qualify.journeys_sql(cohort_matrix.pipeline, cohort_matrix.from_stage, cohort_matrix.to_stage,
+		cohort_matrix.segment, cohort_matrix.per, as_of))
+	USING cohort_matrix.bucket, p.time_zone, cohort_matrix.since, cohort_matrix.until, as_of, cohort_matrix.periods, step,
+		cohort_matrix.confidence;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.cohort_matrix(text, text, text, timestamptz, timestamptz, text, integer, text, text, timestamptz, float8) IS
+'For a heat map: a row a cohort (the leads that entered from_stage in the same bucket: day, week, month, quarter or year of the pipeline''s time zone), segment and period, from 1 to periods. rate is the share that converted within that many buckets'' time after its own entry, cumulative, of the eligible, those entered at least that long ago; it is rate_within(), with Wilson''s interval, NULL where nobody is eligible, which is where the map is still blank. The time is period times the bucket, as an interval counts: days of 24 hours, weeks of 7 days, months of 30, quarters of 90, years of 360. entered is how many the cohort has in all, converted how many of the eligible converted within the time; mature when the bucket is over and all are eligible: before that a later period can have a lower rate, being of fewer leads';
+
+-- A number that leads have, such as what the deal is worth.
+CREATE FUNCTION lead_qualify.value_sql(pipeline text, value_column text, lead text, at text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(value_sql.pipeline);
+	columns text[] := ARRAY(
+		SELECT a.attname::text
+		FROM pg_attribute a
+		JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = p.leads::regclass AND a.attnum > 0 AND NOT a.attisdropped
+			AND coalesce(nullif(t.typbasetype, 0), t.oid) = ANY ('{int2,int4,int8,numeric,float4,float8}'::regtype[])
+		ORDER BY a.attnum);
+BEGIN
+	IF value_sql.value_column IS NULL THEN
+		RETURN 'NULL::float8';
+	ELSIF NOT value_sql.value_column = ANY (columns) THEN
+		RAISE EXCEPTION '% has no numeric column "%"', p.leads, value_sql.value_column
+			USING ERRCODE = 'undefined_column',
+				HINT = coalesce('Its numeric columns are: ' || nullif(array_to_string(columns, ', '), '') || '.',
+					'It has no numeric column at all.');
+	END IF;
+	RETURN '(' || lead_qualify.segment_sql(value_sql.pipeline, value_sql.value_column, value_sql.lead, value_sql.at) || ')::float8';
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.value_sql(text, text, text, text) IS
+'SQL of the number that a column of leads had for a lead at a time, both SQL, too: part of the reports';
+
+-- Holding a lead does not end its stay in the stage before: it is the next row
+-- of another kind that does.  A stay that begins when the journey is over (a
+-- customer taken back) is none.
+CREATE FUNCTION lead_qualify.stays_sql(pipeline text, to_stage text, as_of timestamptz)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(stays_sql.pipeline);
+	to_position integer := lead_qualify.path_position(stays_sql.pipeline, stays_sql.to_stage);
+	holds text[] := ARRAY(SELECT s.stage FROM lead_qualify.stages_of(stays_sql.pipeline) s WHERE s.kind = 'hold');
+	journeys text;
+BEGIN
+	SELECT string_agg(format('SELECT %L AS stage, j.* FROM (%s) j', s.stage,
+			lead_qualify.journeys_sql(stays_sql.pipeline, s.stage, stays_sql.to_stage, NULL, 'cycle', stays_sql.as_of)),
+			' UNION ALL ')
+	INTO journeys
+	FROM lead_qualify.path_stages(stays_sql.pipeline) s
+	WHERE s.position < to_position;
+	IF to_position IS NULL THEN
+		RAISE EXCEPTION 'to_stage must not be null' USING ERRCODE = 'null_value_not_allowed';
+	ELSIF journeys IS NULL THEN
+		RAISE EXCEPTION 'no stage on the path comes before stage "%"', stays_sql.to_stage
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'A lead converts to a stage that comes after the one it is in.';
+	END IF;
+	RETURN format($query$
+		WITH stay AS (
+			SELECT h.lead, h.cycle, h.stage, h.entered_at,
+				lead(h.entered_at) OVER (PARTITION BY h.lead ORDER BY h.entered_at, h.left_at, h.id) AS left_at
+			FROM %s h
+			WHERE h.superseded_at IS NULL AND h.entered_at <= %L AND h.stage <> ALL (%L::text[])
+		)
+		SELECT s.stage, s.lead, s.entered_at, s.left_at, j.converted_at, j.lost_at
+		FROM stay s
+		JOIN (%s) j ON j.stage = s.stage AND j.lead = s.lead AND j.cycle = s.cycle
+		WHERE j.entered_at IS NOT NULL AND coalesce(s.entered_at < least(j.converted_at, j.lost_at), true)
+	$query$, p.history, stays_sql.as_of, holds, journeys);
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.stays_sql(text, text, timestamptz) IS
+'SQL of the stays in stages before one on the path, up to a time, and what the journeys from there came to: part of the reports';
+
+-- When a forecast begins and ends, by month of the pipeline's time zone; the
+-- row without a month is the whole of it.
+CREATE FUNCTION lead_qualify.forecast_periods(as_of timestamptz, horizon interval, time_zone text)
+RETURNS TABLE (month timestamptz, until interval)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	ends timestamptz;
+BEGIN
+	IF NOT isfinite(forecast_periods.as_of) THEN
+		RAISE EXCEPTION 'as_of must be finite' USING ERRCODE = 'invalid_parameter_value';
+	ELSIF horizon > interval '0' AND horizon <= interval '10 years' THEN
+		ends := (forecast_periods.as_of AT TIME ZONE time_zone + horizon) AT TIME ZONE time_zone;
+	ELSE
+		RAISE EXCEPTION 'horizon must not be %', coalesce(horizon::text, 'null')
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'It is how far ahead the forecast looks, such as 3 months: more than zero, at most 10 years.';
+	END IF;
+	RETURN QUERY
+		SELECT m.begins AT TIME ZONE time_zone,
+			least((m.begins + interval '1 month') AT TIME ZONE time_zone, ends) - forecast_periods.as_of
+		FROM generate_series(date_trunc('month', forecast_periods.as_of AT TIME ZONE time_zone), ends AT TIME ZONE time_zone,
+			interval '1 month') AS m (begins)
+		WHERE m.begins AT TIME ZONE time_zone < ends
+		UNION ALL
+		SELECT NULL, ends - forecast_periods.as_of;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.forecast_periods(timestamptz, interval, text) IS
+'The months that a forecast has, with their end counted from as_of, and the whole of it without a month: part of the reports';
+
+-- What a lead will do is judged by the stays in its stage that had lasted as
+-- long as its own, counted from then on: who has moved on since it was that
+-- old tells nothing about one that has not.  To be of use to many leads, ages
+-- are taken at landmarks, 2^(level/4) - 1 days.
+CREATE FUNCTION lead_qualify.forecast(pipeline text, horizon interval DEFAULT '3 months', value_column name DEFAULT NULL,
+	to_stage text DEFAULT 'customer', as_of timestamptz DEFAULT now(), confidence float8 DEFAULT 0.8,
+	OUT stage text, OUT "position" integer, OUT month timestamptz, OUT open_leads bigint, OUT unknown_leads bigint,
+	OUT expected float8, OUT expected_low float8, OUT expected_high float8,
+	OUT value float8, OUT value_low float8, OUT value_high float8)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 25
+SET search_path = pg_catalog, pg_temp
+-- compiling so long a query takes longer than running it
+SET jit = off
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(forecast.pipeline);
+	as_of timestamptz := coalesce(forecast.as_of, now());
+	z float8 := lead_qualify.confidence_z(forecast.confidence);
+BEGIN
+	-- here an error comes without the query
+	PERFORM FROM lead_qualify.forecast_periods(as_of, forecast.horizon, p.time_zone);
+	RETURN QUERY EXECUTE format($query$
+		WITH period AS MATERIALIZED (
+			SELECT * FROM lead_qualify.forecast_periods($1, $2, $3)
+		), stay AS MATERIALIZED (
+			SELECT s.*, floor(4 / ln(2) * ln(1 + extract(epoch FROM least(s.left_at, $1) - s.entered_at)::float8 / 86400))::integer AS level
+			FROM (%1$s) s
+		), pool AS MATERIALIZED (
+			SELECT g.*, lead_qualify.followed(g.c) AS followed
+			FROM period e, (
+				SELECT s.stage, n.level, lead_qualify.conversion(s.entered_at + a.age, s.converted_at, s.lost_at, $1) AS c
+				FROM stay s, generate_series(0, s.level) AS n (level),
+					LATERAL (SELECT (2 ^ (n.level / 4::float8) - 1) * interval '1 day' AS age) a
+				WHERE s.left_at IS NULL OR s.entered_at + a.age < s.left_at
+				GROUP BY 1, 2) g
+			WHERE e.month IS NULL AND (g.level = 0 OR lead_qualify.eligible(g.c, e.until) >= 30)
+		), incidence AS (
+			SELECT k.stage, k.level, e.month, e.until, lead_qualify.eligible(k.c, e.until)::float8 AS trials,
+				lead_qualify.incidence_at(k.c, least(e.until, k.followed)) AS incidence
+			FROM pool k, period e
+		), chance AS MATERIALIZED (
+			SELECT i.stage, i.level, i.month, i.trials,
+				i.incidence - lag(i.incidence, 1, 0) OVER (PARTITION BY i.stage, i.level, i.month IS NULL ORDER BY i.until) AS p
+			FROM incidence i
+		), present AS (
+			SELECT s.stage, s.level, count(*) AS n, sum(v.value) AS value, sum(v.value * v.value) AS squares,
+				sum(least(v.value, 0)) AS least, sum(greatest(v.value, 0)) AS most
+			FROM stay s, LATERAL (SELECT coalesce(%2$s, 0) AS value) v
+			WHERE s.left_at IS NULL AND s.converted_at IS NULL AND s.lost_at IS NULL
+				AND EXISTS (SELECT FROM %3$s l WHERE l.%4$s = s.lead)
+			GROUP BY 1, 2
+		), judged AS (
+			SELECT s.stage, s.position, e.month, o.n, o.value, o.squares, o.least, o.most, c.trials, c.p,
+				-- nothing is surer than so many trials can tell
+				greatest(least(c.p, c.trials / (c.trials + 1)), 1 / (c.trials + 1)) AS q
+			FROM lead_qualify.path_stages($4) s
+			CROSS JOIN period e
+			LEFT JOIN present o ON o.stage = s.stage
+			LEFT JOIN chance c ON c.stage = o.stage AND c.month IS NOT DISTINCT FROM e.month AND c.trials > 0
+				AND c.level = (SELECT max(j.level) FROM chance j WHERE j.stage = o.stage AND j.level <= o.level)
+			WHERE s.position < $5
+		), total AS (
+			SELECT c.stage, c.position, c.month, coalesce(sum(c.n), 0)::bigint AS n,
+				coalesce(sum(c.n) FILTER (WHERE c.p IS NULL), 0)::bigint AS unknown,
+				sum(c.n * c.p) AS expected, coalesce(sum(c.n) FILTER (WHERE c.p IS NOT NULL), 0) AS possible,
+				sum(c.value * c.p) AS value, sum(c.least) FILTER (WHERE c.p IS NOT NULL) AS least,
+				sum(c.most) FILTER (WHERE c.p IS NOT NULL) AS most,
+				$6 * sqrt(sum(c.n * c.q * (1 - c.q)) + sum(c.n * sqrt(c.q * (1 - c.q) / c.trials)) ^ 2) AS spread,
+				$6 * sqrt(sum(c.squares * c.q * (1 - c.q)) + sum(c.value * sqrt(c.q * (1 - c.q) / c.trials)) ^ 2) AS value_spread
+			FROM judged c
+			GROUP BY GROUPING SETS ((c.stage, c.position, c.month), (c.month))
+		), shown AS (
+			-- where there is no lead, it is known what will happen
+			SELECT t.stage, t.position, t.month, t.n, t.unknown,
+				CASE WHEN t.n = 0 THEN '{0,0,0}' WHEN t.unknown < t.n
+					THEN ARRAY[t.expected, greatest(t.expected - t.spread, 0), least(t.expected + t.spread, t.possible)] END AS e,
+				CASE WHEN NOT $7 THEN NULL WHEN t.n = 0 THEN '{0,0,0}' WHEN t.unknown < t.n
+					THEN ARRAY[t.value, greatest(t.value - t.value_spread, t.least), least(t.value + t.value_spread, t.most)] END AS v
+			FROM total t
+		)
+		SELECT s.stage, s.position, s.month, s.n, s.unknown, s.e[1], s.e[2], s.e[3], s.v[1], s.v[2], s.v[3]
+		FROM shown s
+		ORDER BY s.month, s.position
+	$query$, lead_qualify.stays_sql(forecast.pipeline, forecast.to_stage, as_of),
+		lead_qualify.value_sql(forecast.pipeline, forecast.value_column, 's.lead', '$1'), p.leads, p.lead_key)
+	USING as_of, forecast.horizon, p.time_zone, forecast.pipeline,
+		lead_qualify.path_position(forecast.pipeline, forecast.to_stage), z, forecast.value_column IS NOT NULL;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.forecast(text, interval, name, text, timestamptz, float8) IS
+'Conversions into to_stage (or beyond) to be expected of the leads now open, a row a stage that they are in and month (of the pipeline''s time zone; the first is what is left of the present one, the last ends with the horizon); where stage is NULL all stages, where month is NULL the whole horizon. Leads that have yet to come are not counted. open_leads are in the stage at as_of, by the history as it is known today, held ones in the stage before; neither converted, lost or recycled in their cycle, nor excluded or deleted, nor there since nobody knows when. expected adds up the probabilities of converting in that time. That of a lead is the incidence (Aalen and Johansen 1978) among all stays in the same stage that lasted at least as long as its own has, counted from that age on (landmark: van Houwelingen 2007, Putter and Spitoni 2018), ages taken down to 2^(k/4) - 1 days (0, 0.2, 0.4, 0.7, 1, ... 7, 8.5, ... 31, ...); of the ages for which at least 30 stays were followed over the whole horizon the highest one that is not above the lead''s, or else age 0. Nothing is extrapolated: of unknown_leads it is not known, as no stay was followed so long, and expected leaves them out; it is NULL if all are. expected_low and expected_high are a prediction interval of that confidence: the leads are independent trials, n of probability p varying by n p (1 - p), and p, known from N stays followed so long, by p (1 - p) / N more (p taken for this as between 1 / (N + 1) and N / (N + 1)); errors of the estimates are taken to go together. The sum is taken as normal, and the interval held to what is possible. What no past tells, such as a changed market, it does not know. value is the same with each lead counted as value_column (a numeric column of leads, as of as_of where its changes are known; NULL counts nothing)';
 
 -- ----------------------------------------------------------------
 -- Service levels: in what time a lead is to be worked on.  After the reports
