@@ -3792,14 +3792,14 @@ DECLARE
 		ORDER BY a.attnum);
 BEGIN
 	IF value_sql.value_column IS NULL THEN
-		RETURN 'NULL::float8';
+		RETURN 'NULL::numeric';
 	ELSIF NOT value_sql.value_column = ANY (columns) THEN
 		RAISE EXCEPTION '% has no numeric column "%"', p.leads, value_sql.value_column
 			USING ERRCODE = 'undefined_column',
 				HINT = coalesce('Its numeric columns are: ' || nullif(array_to_string(columns, ', '), '') || '.',
 					'It has no numeric column at all.');
 	END IF;
-	RETURN '(' || lead_qualify.segment_sql(value_sql.pipeline, value_sql.value_column, value_sql.lead, value_sql.at) || ')::float8';
+	RETURN '(' || lead_qualify.segment_sql(value_sql.pipeline, value_sql.value_column, value_sql.lead, value_sql.at) || ')::numeric';
 END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.value_sql(text, text, text, text) IS
@@ -3808,27 +3808,27 @@ COMMENT ON FUNCTION lead_qualify.value_sql(text, text, text, text) IS
 -- Holding a lead does not end its stay in the stage before: it is the next row
 -- of another kind that does.  A stay that begins when the journey is over (a
 -- customer taken back) is none.
-CREATE FUNCTION lead_qualify.stays_sql(pipeline text, to_stage text, as_of timestamptz)
+CREATE FUNCTION lead_qualify.stay_outcomes_sql(pipeline text, to_stage text, as_of timestamptz)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	p record := lead_qualify.report_on(stays_sql.pipeline);
-	to_position integer := lead_qualify.path_position(stays_sql.pipeline, stays_sql.to_stage);
-	holds text[] := ARRAY(SELECT s.stage FROM lead_qualify.stages_of(stays_sql.pipeline) s WHERE s.kind = 'hold');
+	p record := lead_qualify.report_on(stay_outcomes_sql.pipeline);
+	to_position integer := lead_qualify.path_position(stay_outcomes_sql.pipeline, stay_outcomes_sql.to_stage);
+	holds text[] := ARRAY(SELECT s.stage FROM lead_qualify.stages_of(stay_outcomes_sql.pipeline) s WHERE s.kind = 'hold');
 	journeys text;
 BEGIN
 	SELECT string_agg(format('SELECT %L AS stage, j.* FROM (%s) j', s.stage,
-			lead_qualify.journeys_sql(stays_sql.pipeline, s.stage, stays_sql.to_stage, NULL, 'cycle', stays_sql.as_of)),
+			lead_qualify.journeys_sql(stay_outcomes_sql.pipeline, s.stage, stay_outcomes_sql.to_stage, NULL, 'cycle', stay_outcomes_sql.as_of)),
 			' UNION ALL ')
 	INTO journeys
-	FROM lead_qualify.path_stages(stays_sql.pipeline) s
+	FROM lead_qualify.path_stages(stay_outcomes_sql.pipeline) s
 	WHERE s.position < to_position;
 	IF to_position IS NULL THEN
 		RAISE EXCEPTION 'to_stage must not be null' USING ERRCODE = 'null_value_not_allowed';
 	ELSIF journeys IS NULL THEN
-		RAISE EXCEPTION 'no stage on the path comes before stage "%"', stays_sql.to_stage
+		RAISE EXCEPTION 'no stage on the path comes before stage "%"', stay_outcomes_sql.to_stage
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'A lead converts to a stage that comes after the one it is in.';
 	END IF;
 	RETURN format($query$
@@ -3842,10 +3842,10 @@ BEGIN
 		FROM stay s
 		JOIN (%s) j ON j.stage = s.stage AND j.lead = s.lead AND j.cycle = s.cycle
 		WHERE j.entered_at IS NOT NULL AND coalesce(s.entered_at < least(j.converted_at, j.lost_at), true)
-	$query$, p.history, stays_sql.as_of, holds, journeys);
+	$query$, p.history, stay_outcomes_sql.as_of, holds, journeys);
 END;
 $function$;
-COMMENT ON FUNCTION lead_qualify.stays_sql(text, text, timestamptz) IS
+COMMENT ON FUNCTION lead_qualify.stay_outcomes_sql(text, text, timestamptz) IS
 'SQL of the stays in stages before one on the path, up to a time, and what the journeys from there came to: part of the reports';
 
 -- When a forecast begins and ends, by month of the pipeline's time zone; the
@@ -3930,7 +3930,7 @@ BEGIN
 		), present AS (
 			SELECT s.stage, s.level, count(*) AS n, sum(v.value) AS value, sum(v.value * v.value) AS squares,
 				sum(least(v.value, 0)) AS least, sum(greatest(v.value, 0)) AS most
-			FROM stay s, LATERAL (SELECT coalesce(%2$s, 0) AS value) v
+			FROM stay s, LATERAL (SELECT coalesce((%2$s)::float8, 0) AS value) v
 			WHERE s.left_at IS NULL AND s.converted_at IS NULL AND s.lost_at IS NULL
 				AND EXISTS (SELECT FROM %3$s l WHERE l.%4$s = s.lead)
 			GROUP BY 1, 2
@@ -3966,7 +3966,7 @@ BEGIN
 		SELECT s.stage, s.position, s.month, s.n, s.unknown, s.e[1], s.e[2], s.e[3], s.v[1], s.v[2], s.v[3]
 		FROM shown s
 		ORDER BY s.month, s.position
-	$query$, lead_qualify.stays_sql(forecast.pipeline, forecast.to_stage, as_of),
+	$query$, lead_qualify.stay_outcomes_sql(forecast.pipeline, forecast.to_stage, as_of),
 		lead_qualify.value_sql(forecast.pipeline, forecast.value_column, 's.lead', '$1'), p.leads, p.lead_key)
 	USING as_of, forecast.horizon, p.time_zone, forecast.pipeline,
 		lead_qualify.path_position(forecast.pipeline, forecast.to_stage), z, forecast.value_column IS NOT NULL;
@@ -3974,6 +3974,456 @@ END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.forecast(text, interval, name, text, timestamptz, float8) IS
 'Conversions into to_stage (or beyond) to be expected of the leads now open, a row a stage that they are in and month (of the pipeline''s time zone; the first is what is left of the present one, the last ends with the horizon); where stage is NULL all stages, where month is NULL the whole horizon. Leads that have yet to come are not counted. open_leads are in the stage at as_of, by the history as it is known today, held ones in the stage before; neither converted, lost or recycled in their cycle, nor excluded or deleted, nor there since nobody knows when. expected adds up the probabilities of converting in that time. That of a lead is the incidence (Aalen and Johansen 1978) among all stays in the same stage that lasted at least as long as its own has, counted from that age on (landmark: van Houwelingen 2007, Putter and Spitoni 2018), ages taken down to 2^(k/4) - 1 days (0, 0.2, 0.4, 0.7, 1, ... 7, 8.5, ... 31, ...); of the ages for which at least 30 stays were followed over the whole horizon the highest one that is not above the lead''s, or else age 0. Nothing is extrapolated: of unknown_leads it is not known, as no stay was followed so long, and expected leaves them out; it is NULL if all are. expected_low and expected_high are a prediction interval of that confidence: the leads are independent trials, n of probability p varying by n p (1 - p), and p, known from N stays followed so long, by p (1 - p) / N more (p taken for this as between 1 / (N + 1) and N / (N + 1)); errors of the estimates are taken to go together. The sum is taken as normal, and the interval held to what is possible. What no past tells, such as a changed market, it does not know. value is the same with each lead counted as value_column (a numeric column of leads, as of as_of where its changes are known; NULL counts nothing)';
+
+-- ----------------------------------------------------------------
+-- Reports on stages and sources
+--
+-- As there, segment is the name of a column that goes in and its value that
+-- comes out.
+-- ----------------------------------------------------------------
+
+-- A condition of two parameters, since and until: half-open.
+CREATE FUNCTION lead_qualify.since_until_sql(at text, since text, until text)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT format('coalesce(%1$s >= %2$s, %2$s IS NULL) AND coalesce(%1$s < %3$s, %3$s IS NULL)',
+		since_until_sql.at, since_until_sql.since, since_until_sql.until);
+END;
+COMMENT ON FUNCTION lead_qualify.since_until_sql(text, text, text) IS
+'SQL of whether a time lies in [since, until), of which either may be NULL; all three are SQL: part of the reports';
+
+-- A row a stay in a stage, in no order.  Of those of unknown beginning
+-- entered_at is NULL; left_at may come after as_of.
+CREATE FUNCTION lead_qualify.stays_sql(pipeline text, segment text, as_of timestamptz)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(stays_sql.pipeline);
+BEGIN
+	RETURN format($query$
+		SELECT h.id, h.lead, h.stage, h.from_stage, h.entered_at, h.left_at, h.recorded_at, h.cause, h.reason, %1$s AS segment
+		FROM %2$s h
+		WHERE h.superseded_at IS NULL AND (h.entered_at <= %3$L OR h.entered_at IS NULL)
+			AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
+	$query$, lead_qualify.segment_sql(stays_sql.pipeline, stays_sql.segment, 'h.lead', 'h.entered_at'),
+		p.history, stays_sql.as_of, p.state);
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.stays_sql(text, text, timestamptz) IS
+'The query behind the reports that count stays in stages: a row a stay that began by as_of or nobody knows when, excluded leads left out';
+
+-- Where a lead came from and went to is what its rows before and after say:
+-- they are in the order of their times, those of one instant in that of their
+-- ids.  A row of unknown time follows, if any, the stay that ended then.
+--
+-- A period is kept as local time until it is shown: there every day has a
+-- midnight.  The row without a period is what was before the first one.
+CREATE FUNCTION lead_qualify.flow_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	bucket text DEFAULT 'month', OUT period timestamptz, INOUT segment text DEFAULT NULL, as_of timestamptz DEFAULT now(),
+	OUT "position" integer, OUT stage text, OUT entered bigint, OUT left_forward bigint, OUT left_back bigint,
+	OUT left_lost bigint, OUT left_aside bigint, OUT in_stage bigint, OUT flow_ratio float8)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(flow_report.pipeline);
+	as_of timestamptz := coalesce(flow_report.as_of, now());
+	period constant text := 'CASE WHEN %1$s.counted AND isfinite(%1$s.at) AND coalesce(%1$s.at >= $2, true) '
+		'THEN date_trunc($4, %1$s.at AT TIME ZONE $5) END';
+BEGIN
+	PERFORM lead_qualify.check_choice('bucket', flow_report.bucket, '{day,week,month,quarter,year}');
+	RETURN QUERY EXECUTE format($query$
+		WITH stay AS (
+			SELECT h.stage, h.segment, h.left_at, coalesce(h.entered_at, lag(h.left_at) OVER w) AS entered_at,
+				lag(h.stage) OVER w AS before, lead(h.stage) OVER w AS after
+			FROM (%1$s) h
+			WINDOW w AS (PARTITION BY h.lead ORDER BY coalesce(h.entered_at, h.recorded_at), h.id)
+		), alike AS (
+			SELECT t.segment, t.before, t.stage, t.after, e.counted AS enters, %2$s AS entered, l.counted AS leaves, %3$s AS has_left,
+				count(*) AS n
+			FROM stay t, LATERAL (SELECT t.entered_at AS at, coalesce(t.entered_at <= $6 AND coalesce(t.entered_at < $3, true), true)) e (at, counted),
+				LATERAL (SELECT t.left_at AS at, coalesce(t.left_at <= $6 AND coalesce(t.left_at < $3, true), false)) l (at, counted)
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+		), move AS MATERIALIZED (
+			SELECT m.period, a.segment, a.stage, m.enters, m.other, sum(a.n) AS n
+			FROM alike a, LATERAL (VALUES (true, a.enters, a.entered, a.before), (false, a.leaves, a.has_left, a.after))
+				m (enters, counted, period, other)
+			WHERE m.counted
+			GROUP BY 1, 2, 3, 4, 5
+		), stage AS MATERIALIZED (
+			SELECT s.stage, s.position, a.position IS NOT NULL AS on_path, s.kind IN ('disqualified', 'lost') AS is_lost,
+				coalesce(a.position = max(a.position) OVER (), false) AS is_last
+			FROM lead_qualify.stages_of($1) s
+			LEFT JOIN lead_qualify.path_stages($1) a ON a.stage = s.stage
+			UNION ALL
+			-- the newest version does not know it any more
+			SELECT DISTINCT m.stage, NULL::integer, false, false, false
+			FROM move m
+			WHERE m.stage NOT IN (SELECT s.stage FROM lead_qualify.stages_of($1) s)
+		), flow AS (
+			SELECT m.period, m.segment, m.stage, m.n, m.enters, 0 AS onwards,
+				CASE WHEN m.enters THEN NULL
+					WHEN o.is_lost THEN 'lost'
+					WHEN NOT coalesce(o.on_path, false) THEN 'aside'
+					WHEN s.on_path AND o.position <= s.position THEN 'back'
+					ELSE 'forward' END AS leaves
+			FROM move m
+			JOIN stage s ON s.stage = m.stage
+			LEFT JOIN stage o ON o.stage = m.other
+			UNION ALL
+			-- entries past a stage, of leads that were not past it
+			SELECT m.period, m.segment, s.stage, 0, NULL, m.n, NULL
+			FROM move m
+			JOIN stage t ON t.stage = m.stage AND t.on_path
+			LEFT JOIN stage f ON f.stage = m.other AND f.on_path
+			JOIN stage s ON s.on_path AND s.position < t.position AND coalesce(f.position <= s.position, true)
+			WHERE m.enters
+			UNION ALL
+			SELECT t.period, m.segment, s.stage, 0, NULL, 0, NULL
+			FROM (SELECT DISTINCT m.segment FROM move m) m, stage s,
+				(SELECT generate_series(min(m.period), max(m.period),
+						CASE $4 WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || $4)::interval END)
+				 FROM move m) t (period)
+		), counted AS (
+			SELECT f.period, f.segment, f.stage,
+				coalesce(sum(f.n) FILTER (WHERE f.enters), 0) AS entered,
+				coalesce(sum(f.n) FILTER (WHERE f.leaves = 'forward'), 0) AS forward,
+				coalesce(sum(f.n) FILTER (WHERE f.leaves = 'back'), 0) AS back,
+				coalesce(sum(f.n) FILTER (WHERE f.leaves = 'lost'), 0) AS lost,
+				coalesce(sum(f.n) FILTER (WHERE f.leaves = 'aside'), 0) AS aside,
+				sum(f.onwards) AS onwards,
+				sum(sum(CASE WHEN f.enters THEN f.n ELSE -f.n END)) OVER (PARTITION BY f.segment, f.stage
+					ORDER BY f.period NULLS FIRST) AS in_stage
+			FROM flow f
+			GROUP BY f.period, f.segment, f.stage
+		)
+		SELECT c.period AT TIME ZONE $5, c.segment, s.position, c.stage, c.entered::bigint, c.forward::bigint, c.back::bigint,
+			c.lost::bigint, c.aside::bigint, c.in_stage::bigint,
+			CASE WHEN s.on_path AND NOT s.is_last THEN c.onwards::float8 / nullif(c.entered, 0)::float8 END
+		FROM counted c
+		JOIN stage s ON s.stage = c.stage
+		WHERE c.period IS NOT NULL
+		ORDER BY c.period, c.segment, s.position, c.stage COLLATE "C"
+	$query$, lead_qualify.stays_sql(flow_report.pipeline, flow_report.segment, as_of), format(period, 'e'), format(period, 'l'))
+	USING flow_report.pipeline, flow_report.since, flow_report.until, flow_report.bucket, p.time_zone, as_of;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.flow_report(text, timestamptz, timestamptz, text, text, timestamptz) IS
+'What came into each stage and went out of it, by period: from the first to the last in which a lead moved in [since, until), in the time zone of the pipeline, not after as_of. entered: entries; left_forward: to a later stage of the path (from beside the path: to any), left_back: to an earlier one or the same, left_lost: to disqualified or lost, left_aside: elsewhere, such as hold or recycled; in_stage: leads there at the end of the period (or at until, or as_of), which is those at the end of the one before and entered less all that left. Leads of unknown entry are in_stage from the beginning, but never entered. flow_ratio: entries into later stages of the path, by leads that were not past this one, divided by entries into this one in the same period. It mixes cohorts and may exceed 1: conversion_report() tells rates. A segment is a column''s value at the entry into the stage';
+
+CREATE FUNCTION lead_qualify.stage_duration_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	OUT "position" integer, OUT stage text, INOUT segment text DEFAULT NULL, as_of timestamptz DEFAULT now(),
+	confidence float8 DEFAULT 0.95, OUT stays bigint, OUT ended bigint, OUT still_there bigint,
+	OUT median_time interval, OUT median_low interval, OUT median_high interval, OUT p90_time interval)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+	as_of timestamptz := coalesce(stage_duration_report.as_of, now());
+BEGIN
+	PERFORM lead_qualify.check_window(NULL, stage_duration_report.confidence);
+	RETURN QUERY EXECUTE format($query$
+		WITH counted AS (
+			SELECT h.stage, h.segment, lead_qualify.conversion(h.entered_at, h.left_at, NULL, $4) AS c
+			FROM (%1$s) h
+			WHERE h.entered_at IS NOT NULL AND %2$s
+			GROUP BY h.stage, h.segment
+		)
+		SELECT s.position, n.stage, d.segment, coalesce(lead_qualify.entered(d.c), 0),
+			coalesce(lead_qualify.converted(d.c), 0), coalesce(lead_qualify.still_open(d.c), 0),
+			lead_qualify.time_quantile(d.c, 0.5), m.low, m.high, lead_qualify.time_quantile(d.c, 0.9)
+		FROM lead_qualify.stages_of($1) s
+		FULL JOIN counted d ON d.stage = s.stage
+		CROSS JOIN LATERAL (SELECT coalesce(s.stage, d.stage)) n (stage)
+		-- where one half is in the interval; on this scale, that of what has ended is that of what goes on
+		CROSS JOIN LATERAL (SELECT min(u.after) FILTER (WHERE u.high >= 0.5) AS low, min(u.after) FILTER (WHERE u.low >= 0.5) AS high
+			FROM lead_qualify.curve(d.c, $5, 'logit') u) m
+		ORDER BY s.position, n.stage COLLATE "C", d.segment
+	$query$, lead_qualify.stays_sql(stage_duration_report.pipeline, stage_duration_report.segment, as_of),
+		lead_qualify.since_until_sql('h.entered_at', '$2', '$3'))
+	USING stage_duration_report.pipeline, stage_duration_report.since, stage_duration_report.until, as_of,
+		stage_duration_report.confidence;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.stage_duration_report(text, timestamptz, timestamptz, text, timestamptz, float8) IS
+'How long leads stay in each stage, of the stays that began in [since, until): stays: how many, ended: left by as_of, still_there: not; median_time: by when half of them have ended, p90_time: nine tenths, by the estimate of Kaplan and Meier, in which a stay that goes on counts as long as it has lasted; NULL while that is not reached. median_low and median_high: interval of the median, the times at which the interval of the curve takes in one half (Brookmeyer and Crowley 1982, on the logit scale); NULL where it does not. There is no mean: as long as stays go on nobody knows it. Stays of unknown beginning are left out; a stage that nobody entered has one row';
+
+-- Win rate, value and cycle are those of the same journeys, the eligible: a
+-- young cohort has the quick wins only.
+CREATE FUNCTION lead_qualify.velocity_report(pipeline text, value_column name DEFAULT NULL, since timestamptz DEFAULT NULL,
+	until timestamptz DEFAULT NULL, INOUT segment text DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'cycle',
+	as_of timestamptz DEFAULT now(), confidence float8 DEFAULT 0.95, OUT opportunities bigint, OUT eligible bigint, OUT won bigint,
+	OUT win_rate float8, OUT win_low float8, OUT win_high float8, OUT average_value numeric, OUT cycle_time interval,
+	OUT velocity numeric)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(velocity_report.pipeline);
+	as_of timestamptz := coalesce(velocity_report.as_of, now());
+	within interval := coalesce(velocity_report.within, p.conversion_window);
+	-- as of the win
+	value text := lead_qualify.value_sql(velocity_report.pipeline, velocity_report.value_column, 'j.lead', 'j.converted_at');
+BEGIN
+	PERFORM lead_qualify.check_window(within, velocity_report.confidence);
+
+	RETURN QUERY EXECUTE format($query$
+		WITH journey AS (
+			-- what rate_within() says of a cohort of one: 1 won in time, 0 not, NULL too young
+			SELECT j.*, lead_qualify.rate_within(lead_qualify.conversion_add(NULL, j.entered_at, j.converted_at, j.lost_at, $3), $4) = 1
+				AS won
+			FROM (%1$s) j
+			WHERE j.entered_at IS NOT NULL AND %2$s
+		), counted AS (
+			SELECT j.segment, lead_qualify.conversion(j.entered_at, j.converted_at, j.lost_at, $3) AS c,
+				count(*) FILTER (WHERE j.won) AS won,
+				avg(CASE WHEN j.won THEN %3$s END) AS average_value,
+				justify_hours(avg(j.converted_at - j.entered_at) FILTER (WHERE j.won)) AS cycle_time
+			FROM journey j
+			GROUP BY j.segment
+		)
+		SELECT d.segment, lead_qualify.entered(d.c), lead_qualify.eligible(d.c, $4), d.won, r.rate,
+			lead_qualify.rate_within_low(d.c, $4, $5), lead_qualify.rate_within_high(d.c, $4, $5),
+			d.average_value, d.cycle_time,
+			CASE WHEN r.rate = 0 THEN 0
+				-- the rate as it is, not rounded to the digits that a float8 is cast to
+				ELSE lead_qualify.entered(d.c) * CASE WHEN $6 THEN d.average_value ELSE 1 END * d.won * 86400
+					/ nullif(lead_qualify.eligible(d.c, $4) * extract(epoch FROM d.cycle_time), 0)
+			END
+		FROM counted d, LATERAL (SELECT lead_qualify.rate_within(d.c, $4) AS rate) r
+		ORDER BY d.segment
+	$query$, lead_qualify.journeys_sql(velocity_report.pipeline, 'opportunity', 'won', velocity_report.segment,
+			velocity_report.per, as_of),
+		lead_qualify.since_until_sql('j.entered_at', '$1', '$2'), value)
+	USING velocity_report.since, velocity_report.until, as_of, within, velocity_report.confidence,
+		velocity_report.value_column IS NOT NULL;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.velocity_report(text, name, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
+'Sales velocity: opportunities * average_value * win_rate / cycle_time, in units of value_column (a column of leads) a day; without value_column in leads won a day. opportunities: journeys from the stage opportunity to won that began in [since, until); eligible: those that began at least within before as_of (NULL: the pipeline''s conversion_window), won: those of the eligible that were won within that time, win_rate: won / eligible with Wilson''s interval win_low and win_high; average_value: mean of value_column at the win, cycle_time: mean time from the beginning to the win, both of won. NULL what cannot be told yet; velocity is 0 where nothing was won. Journeys that skipped the stage opportunity are left out';
+
+-- Which rows of the pipeline's sources are whose activities, and when they
+-- happened, is what the engine takes them for.  Sources that lost a table or
+-- column are passed over, as it does.  Among the activities of one instant the
+-- order is that of the sources, then of the keys.
+CREATE FUNCTION lead_qualify.activities_sql(pipeline text, units text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	integers constant regtype[] := '{smallint,integer,bigint}';
+	texts constant regtype[] := '{text,varchar,bpchar}';
+	activities text;
+BEGIN
+	SELECT string_agg(format($query$
+			SELECT u.*, a.at, %1$s AS source, a.key_number, a.key_text, a.type
+			FROM %2$s u
+			CROSS JOIN LATERAL (%3$s) k (lead)
+			JOIN (SELECT %4$s AS lead, %5$s AS at, %6$s AS key_number, %7$s AS key_text, %8$s AS type FROM %9$s%10$s) a ON a.lead = k.lead
+			WHERE isfinite(a.at) AND a.at <= u.until AND a.type IS NOT NULL
+		$query$, s.number, activities_sql.units,
+		CASE WHEN t.is_text AND NOT t.key_is_text
+			-- a uuid may be in capitals
+			THEN 'SELECT u.lead::text' || CASE WHEN t.key_type = 'uuid'::regtype THEN ' UNION SELECT upper(u.lead::text)' ELSE '' END
+			ELSE 'SELECT u.lead' END,
+		format('%I%s', s.activity_lead, CASE WHEN NOT (t.is_text OR t.same) THEN '::' || format_type(t.key_type, NULL) END),
+		format(CASE t.time_type WHEN 'timestamptz'::regtype THEN '%I' ELSE 'timezone(%2$L, %1$I::timestamp)' END,
+			s.activity_at, s.time_zone),
+		format(CASE WHEN t.key_is_integer THEN '%I::bigint' ELSE 'NULL::bigint' END, s.activity_key),
+		format(CASE WHEN t.key_is_integer THEN 'NULL::text' ELSE '%I::text' END, s.activity_key),
+		CASE WHEN s.activity_type IS NULL THEN format('%L::text', s.type_value) ELSE format('%I::text', s.activity_type) END,
+		s.name, ' WHERE ' || s.filter_expression), ' UNION ALL ')
+	INTO activities
+	FROM (SELECT s.*, format('%I.%I', s.activities_schema, s.activities_table) AS name, p.lead_key,
+			format('%I.%I', p.leads_schema, p.leads_table)::regclass AS leads
+		FROM lead_qualify.source s
+		JOIN lead_qualify.pipeline p ON p.pipeline = s.pipeline
+		WHERE s.pipeline = activities_sql.pipeline) s,
+		LATERAL (
+			SELECT c.key_type, c.key_is_integer, c.time_type, c.type = ANY (texts) AS is_text, c.key_type = ANY (texts) AS key_is_text,
+				c.type = c.key_type OR (c.type = ANY (integers) AND c.key_type = ANY (integers)) AS same
+			FROM (SELECT
+					max(a.atttypid) FILTER (WHERE a.attname = s.activity_lead)::regtype AS type,
+					(SELECT k.atttypid FROM pg_attribute k WHERE k.attrelid = s.leads AND k.attname = s.lead_key)::regtype AS key_type,
+					bool_or(a.atttypid = ANY (integers)) FILTER (WHERE a.attname = s.activity_key) AS key_is_integer,
+					max(coalesce(nullif(b.typbasetype, 0), b.oid)) FILTER (WHERE a.attname = s.activity_at)::regtype AS time_type,
+					bool_or(a.attname = s.activity_type) AS has_type
+				FROM pg_attribute a
+				JOIN pg_type b ON b.oid = a.atttypid
+				WHERE a.attrelid = to_regclass(s.name) AND a.attnum > 0 AND NOT a.attisdropped) c
+			WHERE c.type IS NOT NULL AND c.time_type IS NOT NULL AND c.key_is_integer IS NOT NULL AND coalesce(c.has_type, true)
+		) t;
+	RETURN coalesce(activities, format('SELECT u.*, NULL::timestamptz AS at, 0 AS source, NULL::bigint AS key_number, '
+		'NULL::text AS key_text, NULL::text AS type FROM %s u WHERE false', activities_sql.units));
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.activities_sql(text, text) IS
+'SQL of the activities, up to the time "until", of the leads in a query''s table "units" (columns lead, until): part of the reports';
+
+-- Rates are of journeys, as conversion_report() has them: from mql, and from
+-- sql, of leads that were there.  The counts are of all leads that began.
+CREATE FUNCTION lead_qualify.source_report(pipeline text, INOUT segment text DEFAULT NULL, since timestamptz DEFAULT NULL,
+	until timestamptz DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'lead', as_of timestamptz DEFAULT now(),
+	confidence float8 DEFAULT 0.95, OUT leads bigint, OUT mql bigint, OUT sql bigint, OUT customers bigint,
+	OUT mql_rate float8, OUT mql_low float8, OUT mql_high float8, OUT sql_rate float8, OUT sql_low float8, OUT sql_high float8,
+	OUT customer_rate float8, OUT customer_low float8, OUT customer_high float8, OUT first_touch jsonb, OUT last_touch jsonb)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(source_report.pipeline);
+	as_of timestamptz := coalesce(source_report.as_of, now());
+	within interval := coalesce(source_report.within, p.conversion_window);
+	journeys text[] := ARRAY(
+		SELECT lead_qualify.journeys_sql(source_report.pipeline, j.from_stage, j.to_stage, j.segment, source_report.per, as_of)
+		FROM (VALUES (1, 'lead', 'mql', source_report.segment), (2, 'lead', 'won', NULL), (3, 'mql', 'sql', NULL), (4, 'sql', 'won', NULL))
+			j (n, from_stage, to_stage, segment)
+		ORDER BY j.n);
+BEGIN
+	PERFORM lead_qualify.check_window(within, source_report.confidence);
+	RETURN QUERY EXECUTE format($query$
+		WITH reached AS MATERIALIZED (
+			SELECT b.lead, b.cycle, b.segment, b.entered_at, b.converted_at AS mql_at, x.sql_at, c.converted_at AS customer_at,
+				greatest(b.converted_at, x.sql_at, c.converted_at) AS until, b.lost_at,
+				m.entered_at AS from_mql, m.converted_at AS mql_to_sql, m.lost_at AS mql_lost,
+				q.entered_at AS from_sql, q.converted_at AS sql_to_customer, q.lost_at AS sql_lost
+			FROM (%1$s) b
+			LEFT JOIN (%2$s) c ON c.lead = b.lead AND c.cycle = b.cycle
+			LEFT JOIN (%3$s) m ON m.lead = b.lead AND m.cycle = b.cycle
+			LEFT JOIN (%4$s) q ON q.lead = b.lead AND q.cycle = b.cycle
+			CROSS JOIN LATERAL (SELECT coalesce(q.entered_at, q.skipped_at) AS at) a
+			CROSS JOIN LATERAL (SELECT CASE WHEN a.at >= b.entered_at THEN a.at END AS sql_at) x
+			WHERE b.entered_at IS NOT NULL AND %5$s
+		), counted AS (
+			SELECT r.segment, count(*) AS leads, count(r.mql_at) AS mql, count(r.sql_at) AS sql, count(r.customer_at) AS customers,
+				lead_qualify.conversion(r.entered_at, r.mql_at, r.lost_at, $3) AS to_mql,
+				lead_qualify.conversion(r.from_mql, r.mql_to_sql, r.mql_lost, $3) AS to_sql,
+				lead_qualify.conversion(r.from_sql, r.sql_to_customer, r.sql_lost, $3) AS to_customer
+			FROM reached r
+			GROUP BY r.segment
+		), unit AS (
+			SELECT r.lead, r.cycle, r.segment, r.mql_at, r.sql_at, r.customer_at, r.until
+			FROM reached r
+			WHERE r.until IS NOT NULL
+		), touched AS (
+			-- those up to a stage come first in the order of time
+			SELECT t.segment, t.types[1] AS first, t.types[t.to_mql] AS mql, t.types[t.to_sql] AS sql, t.types[t.to_customer] AS customer,
+				count(*) AS n
+			FROM (SELECT a.segment, array_agg(a.type ORDER BY a.at, a.source, a.key_number, a.key_text COLLATE "C") AS types,
+					count(*) FILTER (WHERE a.at <= a.mql_at) AS to_mql, count(*) FILTER (WHERE a.at <= a.sql_at) AS to_sql,
+					count(*) FILTER (WHERE a.at <= a.customer_at) AS to_customer
+				FROM (%6$s) a
+				GROUP BY a.lead, a.cycle, a.segment) t
+			GROUP BY 1, 2, 3, 4, 5
+		), touch AS (
+			SELECT t.segment, e.stage, x.is_first, x.type, sum(t.n) AS n
+			FROM touched t, LATERAL (VALUES ('mql', t.mql), ('sql', t.sql), ('customer', t.customer)) e (stage, last),
+				LATERAL (VALUES (true, t.first), (false, e.last)) x (is_first, type)
+			WHERE e.last IS NOT NULL
+			GROUP BY 1, 2, 3, 4
+		), shown AS (
+			SELECT s.segment, jsonb_object_agg(s.stage, s.types) FILTER (WHERE s.is_first) AS first_touch,
+				jsonb_object_agg(s.stage, s.types) FILTER (WHERE NOT s.is_first) AS last_touch
+			FROM (SELECT t.segment, t.stage, t.is_first, jsonb_object_agg(t.type, t.n) AS types FROM touch t GROUP BY 1, 2, 3) s
+			GROUP BY s.segment
+		)
+		SELECT c.segment, c.leads, c.mql, c.sql, c.customers,
+			lead_qualify.rate_within(c.to_mql, $4), lead_qualify.rate_within_low(c.to_mql, $4, $5), lead_qualify.rate_within_high(c.to_mql, $4, $5),
+			lead_qualify.rate_within(c.to_sql, $4), lead_qualify.rate_within_low(c.to_sql, $4, $5), lead_qualify.rate_within_high(c.to_sql, $4, $5),
+			lead_qualify.rate_within(c.to_customer, $4), lead_qualify.rate_within_low(c.to_customer, $4, $5),
+			lead_qualify.rate_within_high(c.to_customer, $4, $5), n.none || coalesce(s.first_touch, '{}'), n.none || coalesce(s.last_touch, '{}')
+		FROM counted c
+		-- NULL is a segment, too; unlike IS NOT DISTINCT FROM, this can be hashed
+		LEFT JOIN shown s ON coalesce(s.segment, '') = coalesce(c.segment, '') AND (s.segment IS NULL) = (c.segment IS NULL)
+		CROSS JOIN (SELECT jsonb '{"mql": {}, "sql": {}, "customer": {}}') n (none)
+		ORDER BY c.segment
+	$query$, journeys[1], journeys[2], journeys[3], journeys[4],
+		lead_qualify.since_until_sql('b.entered_at', '$1', '$2'), lead_qualify.activities_sql(source_report.pipeline, 'unit'))
+	USING source_report.since, source_report.until, as_of, within, source_report.confidence;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.source_report(text, text, timestamptz, timestamptz, interval, text, timestamptz, float8) IS
+'What became of the leads of each source, that is, value of a segment as of their beginning. leads: those that began, in the stage lead, in [since, until); mql, sql, customers: how many of them have reached that stage or a later one by as_of. mql_rate is from lead to mql, sql_rate from mql to sql, customer_rate from sql to customer: of their journeys that began at least within before as_of (NULL: the pipeline''s conversion_window), the part that got there within that time, with Wilson''s interval (_low, _high); who skipped mql, or sql, is left out of the rate from there, as in conversion_report(). first_touch and last_touch: by stage and type of activity, how many had that as their first, or last, activity at or before they reached the stage; who had none is in neither. per is lead (all cycles together), cycle or first; later cycles begin in the stage recycled, so with cycle they count only where they pass through lead';
+
+-- The stay that a move ended is the one of the stage left that ended then.
+CREATE FUNCTION lead_qualify.reject_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	bucket text DEFAULT NULL, OUT period timestamptz, INOUT segment text DEFAULT NULL, as_of timestamptz DEFAULT now(),
+	confidence float8 DEFAULT 0.95, OUT reason text, OUT label text, OUT cause text, OUT from_stage text, OUT moves bigint,
+	OUT leads bigint, OUT share float8, OUT share_low float8, OUT share_high float8, OUT median_time interval, OUT returned bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+ROWS 20
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $function$
+DECLARE
+	p record := lead_qualify.report_on(reject_report.pipeline);
+	as_of timestamptz := coalesce(reject_report.as_of, now());
+BEGIN
+	IF reject_report.bucket IS NOT NULL THEN
+		PERFORM lead_qualify.check_choice('bucket', reject_report.bucket, '{day,week,month,quarter,year}');
+	END IF;
+	PERFORM lead_qualify.check_window(NULL, reject_report.confidence);
+	RETURN QUERY EXECUTE format($query$
+		WITH qualified AS MATERIALIZED (
+			SELECT coalesce(array_agg(s.stage), '{}') AS stages
+			FROM lead_qualify.path_stages($1) s
+			WHERE s.kind <> 'lead'
+		), move AS (
+			SELECT date_trunc($4, h.entered_at, $5) AS period, h.segment, h.reason, h.cause, h.from_stage, h.lead, h.entered_at,
+				(SELECT g.entered_at FROM %2$s g
+				 WHERE g.lead = h.lead AND g.superseded_at IS NULL AND g.stage = h.from_stage AND g.left_at = h.entered_at AND g.id <> h.id
+				 ORDER BY g.entered_at DESC NULLS LAST, g.id DESC LIMIT 1) AS began,
+				EXISTS (SELECT FROM %2$s g
+						WHERE g.lead = h.lead AND g.superseded_at IS NULL AND g.stage = ANY ((SELECT q.stages FROM qualified q)::text[])
+							AND (g.entered_at, g.id) > (h.entered_at, h.id) AND g.entered_at <= $6) AS returns
+			FROM (%1$s) h
+			WHERE h.cause IN ('reject', 'disqualify', 'recycle') AND %3$s
+		), counted AS (
+			SELECT m.period, m.segment, m.reason, m.cause, m.from_stage, count(*) AS moves, count(DISTINCT m.lead) AS leads,
+				lead_qualify.conversion(m.began, m.entered_at, NULL, $6) AS c,
+				count(DISTINCT m.lead) FILTER (WHERE m.returns) AS returned
+			FROM move m
+			GROUP BY m.period, m.segment, m.reason, m.cause, m.from_stage
+		), shared AS (
+			SELECT c.*, (sum(c.moves) OVER (PARTITION BY c.period, c.segment))::bigint AS of_moves
+			FROM counted c
+		)
+		SELECT c.period, c.segment, c.reason, r.label, c.cause, c.from_stage, c.moves, c.leads,
+			c.moves::float8 / c.of_moves, w.low, w.high, lead_qualify.time_quantile(c.c, 0.5), c.returned
+		FROM shared c
+		CROSS JOIN LATERAL lead_qualify.wilson_interval(c.moves, c.of_moves, $7) w
+		LEFT JOIN (SELECT r.code, r.label
+			FROM lead_qualify.pipeline p
+			JOIN lead_qualify.version v ON v.pipeline = p.pipeline AND v.version = p.version,
+				jsonb_to_recordset(v.config -> 'reasons') AS r (code text, label text)
+			WHERE p.pipeline = $1) r ON r.code = c.reason
+		LEFT JOIN lead_qualify.stages_of($1) s ON s.stage = c.from_stage
+		ORDER BY c.period, c.segment, c.moves DESC, c.reason COLLATE "C", c.cause COLLATE "C", s.position, c.from_stage COLLATE "C"
+	$query$, lead_qualify.stays_sql(reject_report.pipeline, reject_report.segment, as_of), p.history,
+		lead_qualify.since_until_sql('h.entered_at', '$2', '$3'))
+	USING reject_report.pipeline, reject_report.since, reject_report.until, reject_report.bucket, p.time_zone, as_of,
+		reject_report.confidence;
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.reject_report(text, timestamptz, timestamptz, text, text, timestamptz, float8) IS
+'Why leads were turned down: the moves made by reject(), disqualify() and recycle() in [since, until), by reason (NULL of leads that are gone), cause (which of the three) and from_stage, the stage they were in; by bucket, too, if that is not NULL. label: what the newest version says of the reason; moves, leads: how many moves, of how many leads; share: of all these moves in the same period and segment, with Wilson''s interval; median_time: time in from_stage before, of those whose entry is known; returned: leads that came to mql or a later stage afterwards, up to as_of. Automatic moves into such stages have no reason and are not counted, see flow_report()';
 
 -- ----------------------------------------------------------------
 -- Service levels: in what time a lead is to be worked on.  After the reports
