@@ -140,73 +140,40 @@ ORDER BY count(*) DESC;
 \set ECHO none
 
 \echo :bold'7. The funnel':plain
-\echo 'How far the leads ever came, and where they are today:'
+\echo 'The view crm.leads_funnel: how far the leads ever came, where they are today, and how many of'
+\echo 'those that came at least 90 days ago went on within 90 days.  (Of the stage sql nobody did: here'
+\echo 'sales began to work today, in step 6.)'
 \echo
 
-WITH path AS (
-    SELECT stage, "position"
-    FROM lead_qualify.stage
-    WHERE pipeline = 'b2b'
-      AND kind IN ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won')
-), furthest AS (
-    SELECT h.lead, max(p."position") AS "position"
-    FROM crm.leads_stage_history AS h JOIN path AS p USING (stage)
-    WHERE h.superseded_at IS NULL
-    GROUP BY h.lead
-), reached AS (
-    SELECT p.stage, p."position", count(f.lead) AS reached
-    FROM path AS p LEFT JOIN furthest AS f ON f."position" >= p."position"
-    GROUP BY p.stage, p."position"
-)
 SELECT stage,
-       to_char(reached, '999,999') AS "came so far",
-       to_char((SELECT count(*) FROM crm.leads AS l WHERE l.stage = r.stage), '999,999') AS "are there now",
-       coalesce(to_char(100.0 * reached / nullif(lag(reached) OVER w, 0), '990.0') || ' %', '') AS "of the stage before",
-       repeat('█', ceil(40.0 * reached / max(reached) OVER ())::int) AS " "
-FROM reached AS r
-WINDOW w AS (ORDER BY "position")
+       to_char(entered, '999,999') AS "came so far",
+       to_char(current_leads, '999,999') AS "are there now",
+       coalesce(to_char(100 * step_rate, '990.0') || ' %', '') AS "went on in time",
+       repeat('█', ceil(40.0 * entered / max(entered) OVER ())::int) AS " "
+FROM crm.leads_funnel
 ORDER BY "position";
 
 \echo :bold'8. From MQL to SQL, by month':plain
-\echo 'Of the leads that became MQL in a month, how many became SQL within 90 days.  A month whose'
-\echo 'leads have not all had their 90 days has no rate yet: it would look worse than it is.'
+\echo 'The view crm.leads_conversion_monthly: of the leads that became MQL in a month, how many became'
+\echo 'SQL within 90 days.  As long as some have not had their 90 days, there is no rate, which would'
+\echo 'look worse than it is, but what is to be expected, by the older months (95 % interval).'
 \echo
 
-WITH entered AS (
-    SELECT lead, cycle, min(entered_at) AS mql_at
-    FROM crm.leads_stage_history
-    WHERE stage = 'mql' AND superseded_at IS NULL
-    GROUP BY lead, cycle
-), journey AS (
-    SELECT e.lead, e.mql_at, min(h.entered_at) AS sql_at
-    FROM entered AS e
-         LEFT JOIN crm.leads_stage_history AS h
-             ON h.lead = e.lead AND h.cycle = e.cycle AND h.superseded_at IS NULL
-                AND h.stage IN ('sql', 'opportunity', 'customer')
-                AND h.entered_at >= e.mql_at
-    GROUP BY e.lead, e.cycle, e.mql_at
-), cohort AS (
-    SELECT date_trunc('month', mql_at) AS month,
-           count(*) AS mqls,
-           count(*) FILTER (WHERE sql_at <= mql_at + interval '90 days') AS sqls,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM sql_at - mql_at) / 86400)
-               FILTER (WHERE sql_at <= mql_at + interval '90 days') AS days,
-           date_trunc('month', mql_at) + interval '1 month' + interval '90 days' AS mature_at
-    FROM journey
-    WHERE mql_at IS NOT NULL
-    GROUP BY 1
-), rated AS (
-    SELECT *, CASE WHEN mature_at <= now() THEN sqls::numeric / mqls END AS rate
-    FROM cohort
-)
 SELECT to_char(month, 'YYYY-MM') AS month,
-       to_char(mqls, '99,999') AS "MQLs",
-       to_char(sqls, '99,999') AS "SQLs so far",
-       to_char(100 * rate, '990.0') || ' %' AS "rate",
-       to_char(CASE WHEN rate IS NOT NULL THEN days END, '990') AS "median days",
-       CASE WHEN rate IS NULL THEN 'known from ' || to_char(mature_at, 'YYYY-MM-DD')
-            ELSE repeat('█', round(30 * rate / max(rate) OVER ())::int) END AS " "
-FROM rated
+       to_char(entered, '99,999') AS "MQLs",
+       to_char(converted, '99,999') AS "SQLs so far",
+       to_char(100 * CASE WHEN mature THEN rate END, '990.0') || ' %' AS "rate",
+       CASE WHEN NOT mature THEN
+           format('%s %% (%s to %s)', to_char(100 * expected_rate, '990.0'),
+                  to_char(100 * expected_low, 'FM990.0'), to_char(100 * expected_high, 'FM990.0'))
+       END AS "expected",
+       to_char(median_days, '990') AS "median days",
+       repeat('█', b.sure) || repeat('░', b.likely - b.sure) AS "█ so far  ░ to come"
+FROM crm.leads_conversion_monthly,
+     LATERAL (SELECT CASE WHEN mature THEN rate ELSE expected_rate END AS total) AS t,
+     LATERAL (SELECT round(150 * t.total)::int AS likely,
+                     round(150 * CASE WHEN mature THEN rate
+                                      ELSE converted::float8 / nullif(entered, 0) END)::int AS sure) AS b
 ORDER BY month;
 
 \echo :bold'9. Can the numbers be trusted?':plain
