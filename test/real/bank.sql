@@ -94,11 +94,13 @@ FROM (SELECT *, lag(m) OVER (ORDER BY cust_num::bigint) AS before
 ALTER TABLE bank.lead ADD PRIMARY KEY (id);
 CREATE TABLE bank.answer (lead_id bigint PRIMARY KEY REFERENCES bank.lead, answer text, answered_at timestamptz);
 CREATE VIEW bank.answered AS
-SELECT l.id AS lead_id, CASE WHEN c.y THEN 'yes' ELSE 'no' END AS answer, l.called_at + c.duration * interval '1 second' AS answered_at FROM bank.lead l JOIN bank.call c ON c."Cust_num"::bigint = l.id;
+SELECT l.id AS lead_id, CASE WHEN c.y THEN 'yes' ELSE 'no' END AS answer, l.called_at + c.duration * interval '1 second' AS answered_at
+FROM bank.lead l JOIN bank.call c ON c."Cust_num"::bigint = l.id;
 -- all but the last thousands are there before attach
 INSERT INTO bank.answer SELECT * FROM bank.answered WHERE lead_id <= 40000;
 SELECT tap.is($$SELECT concat_ws(' ', min(called_at)::date, max(called_at)::date) FROM bank.lead$$, '2008-05-05 2010-11-17', 'bank: the calls are of 31 months');
-SELECT lead_qualify.attach('bank', 'bank.lead', 'bank.answer', activity_type => 'answer', activity_at => 'answered_at', created_at => 'called_at', template => 'empty', time_zone => 'UTC');
+SELECT lead_qualify.attach('bank', 'bank.lead', 'bank.answer', activity_type => 'answer', activity_at => 'answered_at', created_at => 'called_at',
+	template => 'empty', time_zone => 'UTC');
 DELETE FROM lead_qualify.stage WHERE pipeline = 'bank' AND stage = 'mql';
 INSERT INTO lead_qualify.stage (pipeline, stage, position, kind) VALUES ('bank', 'deposit', 2, 'won'), ('bank', 'refused', 3, 'lost');
 INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, activity_type)
@@ -116,7 +118,8 @@ SELECT 'calls' AS "column", campaign::text AS segment, size, sum FROM bank.by_ca
 UNION ALL SELECT 'month', * FROM bank.by_month
 UNION ALL SELECT 'poutcome', * FROM bank.by_poutcome;
 SELECT tap.no_row(format($$
-	SELECT * FROM (SELECT segment, sum(entered) AS size, sum(converted) AS sum, sum(lost) AS lost, sum(eligible) AS eligible, sum(rate * eligible) AS in_time, sum(still_open + skipped) AS none
+	SELECT * FROM (SELECT segment, sum(entered) AS size, sum(converted) AS sum, sum(lost) AS lost, sum(eligible) AS eligible,
+			sum(rate * eligible) AS in_time, sum(still_open + skipped) AS none
 		FROM lead_qualify.conversion_report('bank', 'lead', 'deposit', bucket => 'year', segment => %1$L, within => '2 hours') GROUP BY 1) r
 	FULL JOIN (SELECT * FROM bank.fact WHERE "column" = %1$L) f USING (segment)
 	WHERE (r.size, r.eligible, r.sum, r.lost, r.none) IS DISTINCT FROM (f.size, f.size, f.sum, f.size - f.sum, 0) OR (abs(r.in_time - f.sum) < 1e-6) IS NOT TRUE$$, "column"),
@@ -141,5 +144,6 @@ SELECT tap.no_row($$
 		FROM bank.lead JOIN bank.call c ON c."Cust_num"::bigint = id GROUP BY 1) e USING (cohort)
 	WHERE (r.entered, r.converted, r.rate, r.median_time, r.p90_time, r.mature) IS DISTINCT FROM (e.size, e.sum, e.sum / e.size::float8, e.median_time, e.p90_time, true)$$,
 	'bank: cohorts by month, with median and ninth decile of the calls that sold');
-SELECT tap.is($$SELECT lead_qualify.roc(duration, j.converted_at IS NOT NULL)::text FROM lead_qualify.journeys('bank', 'lead', 'deposit') j JOIN bank.call c ON c."Cust_num" = j.lead$$,
+SELECT tap.is($$SELECT lead_qualify.roc(duration, j.converted_at IS NOT NULL)::text
+	FROM lead_qualify.journeys('bank', 'lead', 'deposit') j JOIN bank.call c ON c."Cust_num" = j.lead$$,
 	(SELECT lead_qualify.roc(duration, y)::text FROM bank.call), 'bank: the journeys make the same summary as the answers');

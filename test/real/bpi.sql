@@ -4,8 +4,8 @@
 -- cycle.  Funnels of the raw events are compared with counts made elsewhere,
 -- and the reports of a pipeline with plain SQL over the events.
 --
--- The counts are of days of 24 hours: hence UTC, where window_funnel() has no
--- others.
+-- The counts are of days of 24 hours: hence UTC, where days have no other
+-- length for window_funnel().
 
 SET timezone = 'UTC';
 CREATE SCHEMA bpi;
@@ -28,7 +28,8 @@ CREATE FUNCTION bpi.funnel(within interval, mode text DEFAULT '')
 RETURNS TABLE (case_id text, level integer, times timestamptz[])
 LANGUAGE sql
 AS $$
-	SELECT case_id, lead_qualify.window_funnel(within, mode, ts, n = 2, n = 3, n = 4, n = 5, n = 6), lead_qualify.window_funnel_times(within, mode, ts, n = 2, n = 3, n = 4, n = 5, n = 6)
+	SELECT case_id, lead_qualify.window_funnel(within, mode, ts, n = 2, n = 3, n = 4, n = 5, n = 6),
+		lead_qualify.window_funnel_times(within, mode, ts, n = 2, n = 3, n = 4, n = 5, n = 6)
 	FROM bpi.event LEFT JOIN bpi.step s USING (activity) GROUP BY 1
 $$;
 SELECT tap.is(format('SELECT string_agg((SELECT count(*) FROM bpi.funnel(%L) WHERE level >= n)::text, '','' ORDER BY n) FROM generate_series(1, 5) AS n',
@@ -150,14 +151,17 @@ SELECT tap.no_row(format($$
 FROM bpi.asked a;
 
 CREATE TABLE bpi.cohort AS
-SELECT what, date_trunc('month', coalesce(entered_at, skipped_at), 'Europe/Amsterdam') AS cohort, segment, count(DISTINCT case_id) FILTER (WHERE entered_at IS NOT NULL) AS leads, count(entered_at) AS entered,
+SELECT what, date_trunc('month', coalesce(entered_at, skipped_at), 'Europe/Amsterdam') AS cohort, segment,
+	count(DISTINCT case_id) FILTER (WHERE entered_at IS NOT NULL) AS leads, count(entered_at) AS entered,
 	count(won) AS converted, count(gone) AS lost, count(*) FILTER (WHERE entered_at IS NOT NULL AND won IS NULL AND gone IS NULL) AS still_open, count(skipped_at) AS skipped,
 	count(*) FILTER (WHERE old) AS eligible, count(*) FILTER (WHERE old AND in_time) AS in_time,
 	bool_and(entered_at IS NULL OR old)
 		AND (date_trunc('month', max(coalesce(entered_at, skipped_at)) AT TIME ZONE 'Europe/Amsterdam') + interval '1 month') AT TIME ZONE 'Europe/Amsterdam' <= max(as_of) AS mature,
-	percentile_disc(0.5) WITHIN GROUP (ORDER BY won - entered_at) FILTER (WHERE in_time) AS median_time, percentile_disc(0.9) WITHIN GROUP (ORDER BY won - entered_at) FILTER (WHERE in_time) AS p90_time
+	percentile_disc(0.5) WITHIN GROUP (ORDER BY won - entered_at) FILTER (WHERE in_time) AS median_time,
+	percentile_disc(0.9) WITHIN GROUP (ORDER BY won - entered_at) FILTER (WHERE in_time) AS p90_time
 FROM (SELECT *, entered_at + within <= as_of AS old, won - entered_at <= within AS in_time
-	FROM (SELECT *, CASE WHEN converted_at <= coalesce(lost_at, 'infinity') THEN converted_at END AS won, CASE WHEN lost_at < coalesce(converted_at, 'infinity') THEN lost_at END AS gone FROM bpi.journeys) j) t
+	FROM (SELECT *, CASE WHEN converted_at <= coalesce(lost_at, 'infinity') THEN converted_at END AS won,
+			CASE WHEN lost_at < coalesce(converted_at, 'infinity') THEN lost_at END AS gone FROM bpi.journeys) j) t
 GROUP BY 1, 2, 3;
 SELECT tap.no_row(format($$
 	SELECT * FROM lead_qualify.conversion_report('bpi', %L, %L, segment => 'over_budget', within => %L, per => %L, as_of => %L) r
@@ -168,7 +172,8 @@ SELECT tap.no_row(format($$
 		OR (e.eligible > 0 AND (abs(r.rate_low - w.low) < 1e-12 AND abs(r.rate_high - w.high) < 1e-12) IS NOT TRUE)
 		OR (r.median_time, r.p90_time) IS DISTINCT FROM (CASE WHEN e.mature THEN e.median_time END, CASE WHEN e.mature THEN e.p90_time END)
 	$$, bpi.stage(step_from), bpi.stage(step_to), within, per, as_of, what),
-	format('bpi: conversion_report %s within %s (%s)', what, within, (SELECT format('%s cohorts, %s mature, %s lost, %s skipped', count(*), count(*) FILTER (WHERE mature), sum(lost), sum(skipped))
+	format('bpi: conversion_report %s within %s (%s)', what, within,
+		(SELECT format('%s cohorts, %s mature, %s lost, %s skipped', count(*), count(*) FILTER (WHERE mature), sum(lost), sum(skipped))
 		FROM bpi.cohort c WHERE c.what = a.what)))
 FROM bpi.asked a;
 
@@ -187,7 +192,8 @@ AS $$
 		SELECT u.case_id, u.unit, k.n, u.again, u.first[k.n] AS at, u.first[k.n + 1] AS next
 		FROM units u, generate_series(1, 6) AS k (n) WHERE (coalesce(u.first[1], u.began) >= since) IS NOT FALSE
 	), present AS (SELECT DISTINCT ON (s.case_id) s.case_id, s.unit, s.n FROM s ORDER BY s.case_id, s.cycle DESC, s.at DESC, s.n DESC)
-	SELECT d.over_budget::text, t.n, count(t.at), count(t.next), count(t.at) FILTER (WHERE t.next IS NULL AND t.again IS NOT NULL), count(t.at) FILTER (WHERE t.next IS NULL AND t.again IS NULL),
+	SELECT d.over_budget::text, t.n, count(t.at), count(t.next), count(t.at) FILTER (WHERE t.next IS NULL AND t.again IS NOT NULL),
+		count(t.at) FILTER (WHERE t.next IS NULL AND t.again IS NULL),
 		count(p.n), count(*) FILTER (WHERE t.at + interval '14 days' <= as_of), count(*) FILTER (WHERE t.at + interval '14 days' <= as_of AND t.next <= t.at + interval '14 days')
 	FROM steps t JOIN bpi.declaration d USING (case_id) LEFT JOIN present p USING (case_id, unit, n)
 	GROUP BY 1, 2
@@ -208,15 +214,20 @@ SELECT tap.is($$SELECT string_agg(concat_ws(' ', stage, entered), ', ' ORDER BY 
 -- durations, and their quantiles
 CREATE TABLE bpi.duration AS
 SELECT case_id, submitted, paid, paid - submitted AS took
-FROM (SELECT case_id, min(ts) FILTER (WHERE n = 2) AS submitted, min(ts) FILTER (WHERE n = 6) AS paid FROM bpi.event LEFT JOIN bpi.step s USING (activity) GROUP BY 1) e WHERE submitted IS NOT NULL;
+FROM (SELECT case_id, min(ts) FILTER (WHERE n = 2) AS submitted, min(ts) FILTER (WHERE n = 6) AS paid
+	FROM bpi.event LEFT JOIN bpi.step s USING (activity) GROUP BY 1) e
+WHERE submitted IS NOT NULL;
 CREATE TABLE bpi.summary AS
-SELECT lead_qualify.conversion(entered_at, converted_at, lost_at, '2019-12-31') AS c FROM lead_qualify.journeys('bpi', 'submitted', 'paid', per => 'lead') WHERE entered_at IS NOT NULL;
+SELECT lead_qualify.conversion(entered_at, converted_at, lost_at, '2019-12-31') AS c
+FROM lead_qualify.journeys('bpi', 'submitted', 'paid', per => 'lead')
+WHERE entered_at IS NOT NULL;
 SELECT tap.is('SELECT concat_ws('' '', lead_qualify.entered(c), lead_qualify.converted(c), lead_qualify.lost(c)) FROM bpi.summary',
 	(SELECT concat_ws(' ', count(*), count(took), 0) FROM bpi.duration), 'bpi: cases submitted and paid');
 SELECT tap.no_row($$
 	SELECT q, lead_qualify.converted_quantile(c, q), of_paid, lead_qualify.time_quantile(c, q), of_all
 	FROM bpi.summary, LATERAL (
-		SELECT q, percentile_disc(q) WITHIN GROUP (ORDER BY took) FILTER (WHERE took IS NOT NULL) AS of_paid, percentile_disc(q) WITHIN GROUP (ORDER BY coalesce(took, '1000 years')) AS of_all
+		SELECT q, percentile_disc(q) WITHIN GROUP (ORDER BY took) FILTER (WHERE took IS NOT NULL) AS of_paid,
+			percentile_disc(q) WITHIN GROUP (ORDER BY coalesce(took, '1000 years')) AS of_all
 		FROM bpi.duration, unnest('{0.05,0.25,0.5,0.75,0.9,0.95}'::float8[]) AS q GROUP BY 1) d
 	WHERE lead_qualify.converted_quantile(c, q) IS DISTINCT FROM of_paid OR lead_qualify.time_quantile(c, q) IS DISTINCT FROM of_all$$,
 	'bpi: quantiles of the time to payment, the median ' || (SELECT lead_qualify.time_quantile(c, 0.5) FROM bpi.summary));

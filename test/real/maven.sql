@@ -56,8 +56,8 @@ SELECT tap.no_row($$
 		EXCEPT ALL SELECT lead, cycle, segment, entered_at, converted_at, lost_at, skipped_at FROM maven.journey)$$,
 	format('maven: journeys are the rows of the file (%s)', (SELECT count(*) FROM maven.raw)));
 
--- conversion by month and product, on a day when some are open: a lead that
--- was engaged within the last 60 days counts in no rate
+-- conversion by month and product, on days when some are open and some too
+-- young to count in a rate, and when none is
 CREATE FUNCTION maven.expected(as_of timestamptz, within interval)
 RETURNS TABLE (cohort timestamptz, segment text, entered bigint, converted bigint, lost bigint, still_open bigint, eligible bigint, in_time bigint, mature boolean,
 	median_time interval, p90_time interval)
@@ -133,7 +133,8 @@ SELECT tap.no_row($$
 	WHERE f.stage = 'opportunity' AND (abs(f.step_rate - s.k / s.n::float8) < 1e-12 AND abs(f.step_low - w.low) < 1e-12 AND abs(f.step_high - w.high) < 1e-12) IS NOT TRUE$$,
 	'maven: the step rate is what was won within 90 days, of all by now');
 SELECT tap.no_row($$
-	SELECT * FROM (SELECT segment, stage, cumulative_rate, lag(step_rate) OVER w * lag(step_rate, 2, 1) OVER w AS product FROM maven.funnel WINDOW w AS (PARTITION BY segment ORDER BY position)) f
+	SELECT * FROM (SELECT segment, stage, cumulative_rate, lag(step_rate) OVER w * lag(step_rate, 2, 1) OVER w AS product
+		FROM maven.funnel WINDOW w AS (PARTITION BY segment ORDER BY position)) f
 	WHERE (abs(cumulative_rate - coalesce(product, 1)) < 1e-12) IS NOT TRUE$$,
 	'maven: cumulative rates are products of step rates');
 
@@ -163,6 +164,7 @@ SELECT tap.no_row($$
 	format('maven: the curves of each product are their definitions (%s points)', (SELECT count(*) FROM maven.life)));
 SELECT tap.no_row($$
 	SELECT * FROM maven.life l
-	FULL JOIN (SELECT product, u.* FROM maven.cohort, lead_qualify.curve(won) u WHERE u.at_risk > u.converted + u.lost) c ON c.product = l.product AND c.after = l.day * interval '1 day'
+	FULL JOIN (SELECT product, u.* FROM maven.cohort, lead_qualify.curve(won) u WHERE u.at_risk > u.converted + u.lost) c
+		ON c.product = l.product AND c.after = l.day * interval '1 day'
 	WHERE coalesce(l.d + l.l, 1) > 0 AND (c.at_risk, c.converted, c.lost) IS DISTINCT FROM (l.at_risk, l.d, l.l)$$,
 	'maven: with the same numbers at risk, won and lost');
