@@ -3667,7 +3667,7 @@ BEGIN
 			FROM unit u
 			WHERE (u.cycle = 1 OR $6 = 'cycle')
 				AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
-		), shown AS (
+		), shown AS MATERIALIZED (
 			SELECT u.*, %5$s AS segment
 			FROM counted u
 			WHERE ($1 IS NULL OR u.began >= $1) AND ($2 IS NULL OR u.began < $2)

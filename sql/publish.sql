@@ -205,6 +205,11 @@ SELECT lead_qualify.discard_draft('pub');
 
 INSERT INTO lead_qualify.gate (pipeline, stage, name) VALUES ('pub', 'mql', 'open');
 SELECT lead_qualify.publish('pub');
+INSERT INTO lead_qualify.gate (pipeline, stage, name, activity_type) VALUES ('pub', 'disqualified', 'nowhere', 'unsubscribed');
+DELETE FROM lead_qualify.gate WHERE name = 'open';
+SELECT lead_qualify.publish('pub');
+DELETE FROM lead_qualify.gate WHERE name = 'nowhere';
+INSERT INTO lead_qualify.gate (pipeline, stage, name) VALUES ('pub', 'mql', 'open');
 UPDATE lead_qualify.gate SET stage = 'prospect', min_total = 1 WHERE name = 'open';
 SELECT lead_qualify.publish('pub');
 UPDATE lead_qualify.gate SET stage = 'sql', from_stages = '{mql,prospect}' WHERE name = 'open';

@@ -148,7 +148,7 @@ CREATE TABLE deed (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, deal_id bigi
 CREATE INDEX ON deed (deal_id);
 SELECT attach('v', 'deal', 'deed', activity_lead => 'deal_id', template => 'empty', time_zone => 'UTC');
 INSERT INTO stage (pipeline, stage, position, kind) VALUES ('v', 'opportunity', 5, 'opportunity'), ('v', 'signed', 6, 'won'), ('v', 'lost', 7, 'lost');
-INSERT INTO gate (pipeline, stage, name, activity_type) VALUES ('v', 'signed', 'sign', 'sign'), ('v', 'lost', 'lose', 'lose');
+INSERT INTO gate (pipeline, stage, name, from_stages, activity_type) VALUES ('v', 'signed', 'sign', NULL, 'sign'), ('v', 'lost', 'lose', '{lead,opportunity}', 'lose');
 SELECT publish('v', effective_from => '-infinity');
 INSERT INTO deal SELECT i, 25000, 'text', 'opportunity', '2025-01-01' FROM generate_series(1, 40) i;
 INSERT INTO deed (deal_id, type, at) SELECT i, CASE WHEN i <= 10 THEN 'sign' ELSE 'lose' END, timestamptz '2025-01-01' + interval '90 days' FROM generate_series(1, 30) i;

@@ -233,6 +233,12 @@ static const DraftCheck draft_checks[] = {
 		" AND " LQ_SQL_ON_PATH("f.kind") " AND f.position < t.position)" FIRST_GATE,
 	"Name a stage that comes before the gate's own."},
 	{ERRCODE_INVALID_PARAMETER_VALUE,
+		GATE("leads to a stage beside the path, but does not say from where', g.name, g.stage, $1)")
+		FROM_GATE "g.enabled AND g.automatic AND g.from_stages IS NULL AND EXISTS"
+		" (SELECT FROM lead_qualify.stage AS t WHERE t.pipeline = $1 AND t.stage = g.stage"
+		" AND NOT " LQ_SQL_ON_PATH("t.kind") ")" FIRST_GATE,
+	"It would never open: set from_stages, such as '{lead,mql}'."},
+	{ERRCODE_INVALID_PARAMETER_VALUE,
 		GATE("leads to a stage beside the path after less than an hour', g.name, g.stage, $1)")
 		FROM_GATE "g.enabled AND g.automatic AND LEAST(g.after, g.idle) < '1 hour' AND EXISTS"
 		" (SELECT FROM lead_qualify.stage AS t WHERE t.pipeline = $1 AND t.stage = g.stage"
