@@ -3284,6 +3284,7 @@ RETURNS TABLE (framework text, assessed bigint, qualified bigint,
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 DECLARE
 	landmark integer := lead_qualify.path_position(framework_report.pipeline, 'sql');
@@ -3304,23 +3305,23 @@ BEGIN
 
 	RETURN QUERY EXECUTE format($query$
 		WITH entry AS (
-			SELECT h.id, h.lead, h.entered_at, h.assessment, s.position
+			SELECT h.id, h.lead, h.entered_at, coalesce(h.left_at, 'infinity') AS left_at, h.assessment, s.position
 			FROM %1$s h
 			JOIN lead_qualify.path_stages($1) s ON s.stage = h.stage
 			WHERE h.superseded_at IS NULL AND h.entered_at <= $4 AND s.position >= $2
 				AND NOT EXISTS (SELECT FROM %2$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
 		), reached AS (
-			SELECT DISTINCT ON (e.lead) e.lead, e.id, e.entered_at
+			SELECT DISTINCT ON (e.lead) e.lead, e.id, e.entered_at, e.left_at
 			FROM entry e
 			WHERE e.position >= $3
-			ORDER BY e.lead, e.entered_at DESC, e.id DESC
+			ORDER BY e.lead, e.entered_at DESC, e.left_at DESC, e.id DESC
 		), judged AS (
 			SELECT DISTINCT ON (e.lead) coalesce(e.assessment, '') AS assessment,
-				coalesce((r.entered_at, r.id) > (e.entered_at, e.id), false) AS converted
+				coalesce((r.entered_at, r.left_at, r.id) > (e.entered_at, e.left_at, e.id), false) AS converted
 			FROM entry e
 			LEFT JOIN reached r ON r.lead = e.lead
 			WHERE e.position < $3
-			ORDER BY e.lead, e.entered_at, e.id
+			ORDER BY e.lead, e.entered_at, e.left_at, e.id
 		), verdict AS (
 			SELECT a.framework, cardinality(a.met) + cardinality(a.unmet) > 0 AS assessed, a.qualified, a.score, j.converted
 			FROM judged j, lead_qualify.assess_all(j.assessment) a
@@ -3355,8 +3356,25 @@ COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
 -- Each report is one query over the history, put together as text, because
 -- the tables are named by the pipeline's row.  What a journey is stands in
 -- journeys_sql() alone.  To compile such a query takes longer than to run it:
--- hence no JIT.
+-- hence no JIT.  Times are written into queries in ISO style: others are not
+-- always read back as they were meant.
 -- ----------------------------------------------------------------
+
+-- Nobody knows the future: nothing is mature because somebody asks as of then.
+CREATE FUNCTION lead_qualify.known_at(as_of timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF NOT isfinite(as_of) THEN
+		RAISE EXCEPTION 'as_of must be finite' USING ERRCODE = 'invalid_parameter_value', HINT = 'Leave it out for now().';
+	END IF;
+	RETURN least(coalesce(as_of, now()), clock_timestamp());
+END;
+$function$;
+COMMENT ON FUNCTION lead_qualify.known_at(timestamptz) IS
+'The time up to which a report sees what happened: as_of, NULL being now(), but nothing later than the present; an error if it is infinite: part of the reports';
 
 -- The row of a pipeline, with the names that a query needs.
 CREATE FUNCTION lead_qualify.report_on(pipeline text, OUT leads text, OUT lead_key text, OUT history text,
@@ -3385,6 +3403,13 @@ BEGIN
 			USING ERRCODE = 'undefined_object',
 				HINT = 'The pipelines whose leads you may read are in lead_qualify.pipeline.';
 	END IF;
+	-- a view in the place of a table would run its owner's functions with the reader's rights
+	IF EXISTS (SELECT FROM unnest(ARRAY[leads, history, state, attributes]) AS n (name)
+			LEFT JOIN pg_class c ON c.oid = to_regclass(n.name)
+			WHERE c.relkind IS NULL OR c.relkind NOT IN ('r', 'p')) THEN
+		RAISE EXCEPTION 'pipeline "%" is out of order', report_on.pipeline
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'See lead_qualify.problem.';
+	END IF;
 END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.report_on(text) IS
@@ -3400,12 +3425,16 @@ AS $function$
 DECLARE
 	p record := lead_qualify.report_on(segment_sql.pipeline);
 	columns text;
+	is_builtin boolean;
 BEGIN
 	IF segment_sql.segment IS NULL THEN
 		RETURN 'NULL::text';
 	END IF;
-	IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = p.leads::regclass AND a.attname = segment_sql.segment
-			AND a.attnum > 0 AND NOT a.attisdropped) THEN
+	SELECT t.typnamespace = 'pg_catalog'::regnamespace INTO is_builtin
+	FROM pg_attribute a
+	JOIN pg_type t ON t.oid = a.atttypid
+	WHERE a.attrelid = p.leads::regclass AND a.attname = segment_sql.segment AND a.attnum > 0 AND NOT a.attisdropped;
+	IF is_builtin IS NULL THEN
 		SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) INTO columns
 		FROM pg_attribute a
 		WHERE a.attrelid = p.leads::regclass AND a.attnum > 0 AND NOT a.attisdropped;
@@ -3413,11 +3442,14 @@ BEGIN
 			USING ERRCODE = 'undefined_column',
 				HINT = 'A segment is a column of leads: ' || columns || '.';
 	END IF;
-	RETURN format('coalesce(%s(SELECT to_jsonb(l.%I) FROM %s l WHERE l.%s = %s), '
+	RETURN format('coalesce(%s(SELECT %s FROM %s l WHERE l.%s = %s), '
 		'(SELECT g.segments -> %L FROM %s g WHERE g.lead = %s AND g.entered_at = %s AND g.segments IS NOT NULL LIMIT 1)) #>> ''{}''',
 		CASE WHEN segment_sql.segment = ANY (p.observed) THEN
 			lead_qualify.as_of_sql(p.attributes, segment_sql.lead, segment_sql.at, segment_sql.segment) || ', ' END,
-		segment_sql.segment, p.leads, p.lead_key, segment_sql.lead,
+		-- of a type of the owner's its output, not a cast that he may have made
+		CASE WHEN is_builtin THEN format('to_jsonb(l.%I)', segment_sql.segment)
+			ELSE format('CASE WHEN l.%1$I IS NOT NULL THEN to_jsonb(format(''%%s'', l.%1$I)) END', segment_sql.segment) END,
+		p.leads, p.lead_key, segment_sql.lead,
 		segment_sql.segment, p.history, segment_sql.lead, segment_sql.at);
 END;
 $function$;
@@ -3449,6 +3481,7 @@ CREATE FUNCTION lead_qualify.journeys_sql(pipeline text, from_stage text, to_sta
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET datestyle = iso
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(journeys_sql.pipeline);
@@ -3528,7 +3561,7 @@ BEGIN
 		'FROM (%s) j WHERE ($1 IS NULL OR coalesce(j.entered_at, j.skipped_at) >= $1) '
 		'AND ($2 IS NULL OR coalesce(j.entered_at, j.skipped_at) < $2) ORDER BY coalesce(j.entered_at, j.skipped_at), j.lead, j.cycle',
 		lead_qualify.journeys_sql(journeys.pipeline, journeys.from_stage, journeys.to_stage, journeys.segment, journeys.per,
-			coalesce(journeys.as_of, now())))
+			lead_qualify.known_at(journeys.as_of)))
 	USING journeys.since, journeys.until;
 END;
 $function$;
@@ -3573,7 +3606,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(conversion_report.pipeline);
-	as_of timestamptz := coalesce(conversion_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(conversion_report.as_of);
 	within interval := coalesce(conversion_report.within, p.conversion_window);
 BEGIN
 	PERFORM lead_qualify.check_window(within, conversion_report.confidence),
@@ -3632,7 +3665,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(funnel_report.pipeline);
-	as_of timestamptz := coalesce(funnel_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(funnel_report.as_of);
 	within interval := coalesce(funnel_report.within, p.conversion_window);
 	reached text;
 	stages text;
@@ -3690,8 +3723,8 @@ BEGIN
 			CASE WHEN NOT s.last THEN lead_qualify.rate_within_high(s.c, $3, $5) END,
 			CASE WHEN s.n = 1 THEN 1
 				-- a product: 0 if one is, NULL if one is unknown
-				WHEN bool_or(s.rate IS NULL) OVER before THEN NULL
 				WHEN bool_or(s.rate = 0) OVER before THEN 0
+				WHEN bool_or(s.rate IS NULL) OVER before THEN NULL
 				ELSE exp(sum(ln(nullif(s.rate, 0))) OVER before) END
 		FROM rates s
 		WINDOW before AS (PARTITION BY s.segment ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -3734,10 +3767,11 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 ROWS 300
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(cohort_matrix.pipeline);
-	as_of timestamptz := coalesce(cohort_matrix.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(cohort_matrix.as_of);
 	step interval;
 BEGIN
 	PERFORM lead_qualify.check_choice('bucket', cohort_matrix.bucket, '{day,week,month,quarter,year}'),
@@ -3812,6 +3846,7 @@ CREATE FUNCTION lead_qualify.stay_outcomes_sql(pipeline text, to_stage text, as_
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET datestyle = iso
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(stay_outcomes_sql.pipeline);
@@ -3899,7 +3934,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(forecast.pipeline);
-	as_of timestamptz := coalesce(forecast.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(forecast.as_of);
 	z float8 := lead_qualify.confidence_z(forecast.confidence);
 BEGIN
 	-- here an error comes without the query
@@ -3915,7 +3950,7 @@ BEGIN
 			FROM period e, (
 				SELECT s.stage, n.level, lead_qualify.conversion(s.entered_at + a.age, s.converted_at, s.lost_at, $1) AS c
 				FROM stay s, generate_series(0, s.level) AS n (level),
-					LATERAL (SELECT (2 ^ (n.level / 4::float8) - 1) * interval '1 day' AS age) a
+					LATERAL (SELECT (2 ^ (n.level / 4::float8) - 1) * interval '24 hours' AS age) a
 				WHERE s.left_at IS NULL OR s.entered_at + a.age < s.left_at
 				GROUP BY 1, 2) g
 			WHERE e.month IS NULL AND (g.level = 0 OR lead_qualify.eligible(g.c, e.until) >= 30)
@@ -3999,6 +4034,7 @@ CREATE FUNCTION lead_qualify.stays_sql(pipeline text, segment text, as_of timest
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET datestyle = iso
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(stays_sql.pipeline);
@@ -4033,7 +4069,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(flow_report.pipeline);
-	as_of timestamptz := coalesce(flow_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(flow_report.as_of);
 	period constant text := 'CASE WHEN %1$s.counted AND isfinite(%1$s.at) AND coalesce(%1$s.at >= $2, true) '
 		'THEN date_trunc($4, %1$s.at AT TIME ZONE $5) END';
 BEGIN
@@ -4043,7 +4079,7 @@ BEGIN
 			SELECT h.stage, h.segment, h.left_at, coalesce(h.entered_at, lag(h.left_at) OVER w) AS entered_at,
 				lag(h.stage) OVER w AS before, lead(h.stage) OVER w AS after
 			FROM (%1$s) h
-			WINDOW w AS (PARTITION BY h.lead ORDER BY coalesce(h.entered_at, h.recorded_at), h.id)
+			WINDOW w AS (PARTITION BY h.lead ORDER BY coalesce(h.entered_at, h.recorded_at), h.left_at, h.id)
 		), alike AS (
 			SELECT t.segment, t.before, t.stage, t.after, e.counted AS enters, %2$s AS entered, l.counted AS leaves, %3$s AS has_left,
 				count(*) AS n
@@ -4128,7 +4164,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
-	as_of timestamptz := coalesce(stage_duration_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(stage_duration_report.as_of);
 BEGIN
 	PERFORM lead_qualify.check_window(NULL, stage_duration_report.confidence);
 	RETURN QUERY EXECUTE format($query$
@@ -4172,7 +4208,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(velocity_report.pipeline);
-	as_of timestamptz := coalesce(velocity_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(velocity_report.as_of);
 	within interval := coalesce(velocity_report.within, p.conversion_window);
 	-- as of the win
 	value text := lead_qualify.value_sql(velocity_report.pipeline, velocity_report.value_column, 'j.lead', 'j.converted_at');
@@ -4214,81 +4250,30 @@ $function$;
 COMMENT ON FUNCTION lead_qualify.velocity_report(text, name, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
 'Sales velocity: opportunities * average_value * win_rate / cycle_time, in units of value_column (a column of leads) a day; without value_column in leads won a day. opportunities: journeys from the stage opportunity to won that began in [since, until); eligible: those that began at least within before as_of (NULL: the pipeline''s conversion_window), won: those of the eligible that were won within that time, win_rate: won / eligible with Wilson''s interval win_low and win_high; average_value: mean of value_column at the win, cycle_time: mean time from the beginning to the win, both of won. NULL what cannot be told yet; velocity is 0 where nothing was won. Journeys that skipped the stage opportunity are left out';
 
--- Which rows of the pipeline's sources are whose activities, and when they
--- happened, is what the engine takes them for.  Sources that lost a table or
--- column are passed over, as it does.  Among the activities of one instant the
--- order is that of the sources, then of the keys.
-CREATE FUNCTION lead_qualify.activities_sql(pipeline text, units text)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	integers constant regtype[] := '{smallint,integer,bigint}';
-	texts constant regtype[] := '{text,varchar,bpchar}';
-	activities text;
-BEGIN
-	SELECT string_agg(format($query$
-			SELECT u.*, a.at, %1$s AS source, a.key_number, a.key_text, a.type
-			FROM %2$s u
-			CROSS JOIN LATERAL (%3$s) k (lead)
-			JOIN (SELECT %4$s AS lead, %5$s AS at, %6$s AS key_number, %7$s AS key_text, %8$s AS type FROM %9$s%10$s) a ON a.lead = k.lead
-			WHERE isfinite(a.at) AND a.at <= u.until AND a.type IS NOT NULL
-		$query$, s.number, activities_sql.units,
-		CASE WHEN t.is_text AND NOT t.key_is_text
-			-- a uuid may be in capitals
-			THEN 'SELECT u.lead::text' || CASE WHEN t.key_type = 'uuid'::regtype THEN ' UNION SELECT upper(u.lead::text)' ELSE '' END
-			ELSE 'SELECT u.lead' END,
-		format('%I%s', s.activity_lead, CASE WHEN NOT (t.is_text OR t.same) THEN '::' || format_type(t.key_type, NULL) END),
-		format(CASE t.time_type WHEN 'timestamptz'::regtype THEN '%I' ELSE 'timezone(%2$L, %1$I::timestamp)' END,
-			s.activity_at, s.time_zone),
-		format(CASE WHEN t.key_is_integer THEN '%I::bigint' ELSE 'NULL::bigint' END, s.activity_key),
-		format(CASE WHEN t.key_is_integer THEN 'NULL::text' ELSE '%I::text' END, s.activity_key),
-		CASE WHEN s.activity_type IS NULL THEN format('%L::text', s.type_value) ELSE format('%I::text', s.activity_type) END,
-		s.name, ' WHERE ' || s.filter_expression), ' UNION ALL ')
-	INTO activities
-	FROM (SELECT s.*, format('%I.%I', s.activities_schema, s.activities_table) AS name, p.lead_key,
-			format('%I.%I', p.leads_schema, p.leads_table)::regclass AS leads
-		FROM lead_qualify.source s
-		JOIN lead_qualify.pipeline p ON p.pipeline = s.pipeline
-		WHERE s.pipeline = activities_sql.pipeline) s,
-		LATERAL (
-			SELECT c.key_type, c.key_is_integer, c.time_type, c.type = ANY (texts) AS is_text, c.key_type = ANY (texts) AS key_is_text,
-				c.type = c.key_type OR (c.type = ANY (integers) AND c.key_type = ANY (integers)) AS same
-			FROM (SELECT
-					max(a.atttypid) FILTER (WHERE a.attname = s.activity_lead)::regtype AS type,
-					(SELECT k.atttypid FROM pg_attribute k WHERE k.attrelid = s.leads AND k.attname = s.lead_key)::regtype AS key_type,
-					bool_or(a.atttypid = ANY (integers)) FILTER (WHERE a.attname = s.activity_key) AS key_is_integer,
-					max(coalesce(nullif(b.typbasetype, 0), b.oid)) FILTER (WHERE a.attname = s.activity_at)::regtype AS time_type,
-					bool_or(a.attname = s.activity_type) AS has_type
-				FROM pg_attribute a
-				JOIN pg_type b ON b.oid = a.atttypid
-				WHERE a.attrelid = to_regclass(s.name) AND a.attnum > 0 AND NOT a.attisdropped) c
-			WHERE c.type IS NOT NULL AND c.time_type IS NOT NULL AND c.key_is_integer IS NOT NULL AND coalesce(c.has_type, true)
-		) t;
-	RETURN coalesce(activities, format('SELECT u.*, NULL::timestamptz AS at, 0 AS source, NULL::bigint AS key_number, '
-		'NULL::text AS key_text, NULL::text AS type FROM %s u WHERE false', activities_sql.units));
-END;
-$function$;
-COMMENT ON FUNCTION lead_qualify.activities_sql(text, text) IS
-'SQL of the activities, up to the time "until", of the leads in a query''s table "units" (columns lead, until): part of the reports';
+CREATE FUNCTION lead_qualify.activities_of(pipeline text)
+RETURNS TABLE (lead text, at timestamptz, source integer, key_number bigint, key_text text, type text)
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+ROWS 100000
+AS 'MODULE_PATHNAME', 'lq_activities_of';
+COMMENT ON FUNCTION lead_qualify.activities_of(text) IS
+'The activities of a pipeline as it sees them: of which lead, when, of what type; ordered in time by source and key. Rows are read with the caller''s rights, filters evaluated with those of the leads table''s owner: part of the reports';
 
 -- Rates are of journeys, as conversion_report() has them: from mql, and from
 -- sql, of leads that were there.  The counts are of all leads that began.
-CREATE FUNCTION lead_qualify.source_report(pipeline text, INOUT segment text DEFAULT NULL, since timestamptz DEFAULT NULL,
-	until timestamptz DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'lead', as_of timestamptz DEFAULT now(),
+CREATE FUNCTION lead_qualify.source_report(pipeline text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+	INOUT segment text DEFAULT NULL, within interval DEFAULT NULL, per text DEFAULT 'lead', as_of timestamptz DEFAULT now(),
 	confidence float8 DEFAULT 0.95, OUT leads bigint, OUT mql bigint, OUT sql bigint, OUT customers bigint,
 	OUT mql_rate float8, OUT mql_low float8, OUT mql_high float8, OUT sql_rate float8, OUT sql_low float8, OUT sql_high float8,
 	OUT customer_rate float8, OUT customer_low float8, OUT customer_high float8, OUT first_touch jsonb, OUT last_touch jsonb)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(source_report.pipeline);
-	as_of timestamptz := coalesce(source_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(source_report.as_of);
 	within interval := coalesce(source_report.within, p.conversion_window);
 	journeys text[] := ARRAY(
 		SELECT lead_qualify.journeys_sql(source_report.pipeline, j.from_stage, j.to_stage, j.segment, source_report.per, as_of)
@@ -4325,11 +4310,11 @@ BEGIN
 			-- those up to a stage come first in the order of time
 			SELECT t.segment, t.types[1] AS first, t.types[t.to_mql] AS mql, t.types[t.to_sql] AS sql, t.types[t.to_customer] AS customer,
 				count(*) AS n
-			FROM (SELECT a.segment, array_agg(a.type ORDER BY a.at, a.source, a.key_number, a.key_text COLLATE "C") AS types,
-					count(*) FILTER (WHERE a.at <= a.mql_at) AS to_mql, count(*) FILTER (WHERE a.at <= a.sql_at) AS to_sql,
-					count(*) FILTER (WHERE a.at <= a.customer_at) AS to_customer
-				FROM (%6$s) a
-				GROUP BY a.lead, a.cycle, a.segment) t
+			FROM (SELECT u.segment, array_agg(a.type ORDER BY a.at, a.source, a.key_number, a.key_text COLLATE "C") AS types,
+					count(*) FILTER (WHERE a.at <= u.mql_at) AS to_mql, count(*) FILTER (WHERE a.at <= u.sql_at) AS to_sql,
+					count(*) FILTER (WHERE a.at <= u.customer_at) AS to_customer
+				FROM unit u JOIN lead_qualify.activities_of($6) a ON a.lead = u.lead::text AND a.at <= u.until
+				GROUP BY u.lead, u.cycle, u.segment) t
 			GROUP BY 1, 2, 3, 4, 5
 		), touch AS (
 			SELECT t.segment, e.stage, x.is_first, x.type, sum(t.n) AS n
@@ -4354,11 +4339,11 @@ BEGIN
 		CROSS JOIN (SELECT jsonb '{"mql": {}, "sql": {}, "customer": {}}') n (none)
 		ORDER BY c.segment
 	$query$, journeys[1], journeys[2], journeys[3], journeys[4],
-		lead_qualify.since_until_sql('b.entered_at', '$1', '$2'), lead_qualify.activities_sql(source_report.pipeline, 'unit'))
-	USING source_report.since, source_report.until, as_of, within, source_report.confidence;
+		lead_qualify.since_until_sql('b.entered_at', '$1', '$2'))
+	USING source_report.since, source_report.until, as_of, within, source_report.confidence, source_report.pipeline;
 END;
 $function$;
-COMMENT ON FUNCTION lead_qualify.source_report(text, text, timestamptz, timestamptz, interval, text, timestamptz, float8) IS
+COMMENT ON FUNCTION lead_qualify.source_report(text, timestamptz, timestamptz, text, interval, text, timestamptz, float8) IS
 'What became of the leads of each source, that is, value of a segment as of their beginning. leads: those that began, in the stage lead, in [since, until); mql, sql, customers: how many of them have reached that stage or a later one by as_of. mql_rate is from lead to mql, sql_rate from mql to sql, customer_rate from sql to customer: of their journeys that began at least within before as_of (NULL: the pipeline''s conversion_window), the part that got there within that time, with Wilson''s interval (_low, _high); who skipped mql, or sql, is left out of the rate from there, as in conversion_report(). first_touch and last_touch: by stage and type of activity, how many had that as their first, or last, activity at or before they reached the stage; who had none is in neither. per is lead (all cycles together), cycle or first; later cycles begin in the stage recycled, so with cycle they count only where they pass through lead';
 
 -- The stay that a move ended is the one of the stage left that ended then.
@@ -4374,7 +4359,7 @@ SET jit = off
 AS $function$
 DECLARE
 	p record := lead_qualify.report_on(reject_report.pipeline);
-	as_of timestamptz := coalesce(reject_report.as_of, now());
+	as_of timestamptz := lead_qualify.known_at(reject_report.as_of);
 BEGIN
 	IF reject_report.bucket IS NOT NULL THEN
 		PERFORM lead_qualify.check_choice('bucket', reject_report.bucket, '{day,week,month,quarter,year}');
@@ -4392,7 +4377,8 @@ BEGIN
 				 ORDER BY g.entered_at DESC NULLS LAST, g.id DESC LIMIT 1) AS began,
 				EXISTS (SELECT FROM %2$s g
 						WHERE g.lead = h.lead AND g.superseded_at IS NULL AND g.stage = ANY ((SELECT q.stages FROM qualified q)::text[])
-							AND (g.entered_at, g.id) > (h.entered_at, h.id) AND g.entered_at <= $6) AS returns
+							AND (g.entered_at, coalesce(g.left_at, 'infinity'), g.id) > (h.entered_at, coalesce(h.left_at, 'infinity'), h.id)
+							AND g.entered_at <= $6) AS returns
 			FROM (%1$s) h
 			WHERE h.cause IN ('reject', 'disqualify', 'recycle') AND %3$s
 		), counted AS (

@@ -186,6 +186,23 @@ SELECT count(*) AS predictions, avg((t.rate BETWEEN p.low AND p.high)::int) BETW
 	abs(avg(t.rate - p.rate)) < 0.02 AS unbiased
 FROM predicted p JOIN truth t USING (m);
 
+-- nothing is sure because nobody was seen to do it: one lead says little of fifty
+SELECT x.rate, x.low, x.high > 0.3 AS unsure
+FROM (SELECT conversion('2024-01-01', NULL, NULL, '2024-01-02') AS c FROM generate_series(1, 50)) AS young,
+	(SELECT conversion('2024-01-01', NULL, NULL, '2024-06-02') AS c) AS pool, expected_rate(young.c, pool.c, '90 days') AS x;
+-- nobody knows the future
+SELECT eligible, mature, rate FROM conversion_report('old', as_of => '2100-01-01');
+-- the session's way to write times changes nothing
+CREATE TABLE counted AS SELECT (SELECT count(*) FROM journeys('few', as_of => '2024-05-10 22:30+00')) AS n;
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Kolkata';
+SELECT count(*) = (SELECT n FROM counted) AS same FROM journeys('few', as_of => '10/05/2024 22:30+00');
+SET timezone = 'Pacific/Guam';
+SELECT count(*) > 0 AS rows FROM few_lead_funnel;
+RESET datestyle;
+SET datestyle = ISO;
+SET timezone = 'UTC';
+
 --
 -- Who may read, and what may not be asked
 --

@@ -15,8 +15,10 @@
  * Its interval is one of prediction: open leads convert or not, by chance,
  * which makes the rate vary by sum p (1 - p) / n^2; and the p are as uncertain
  * as a count of the e conversions in the pool that they were estimated from:
- * their mean by its square divided by e (Poisson).  Both are added and taken
- * as normal, and the interval is held to the rates that are still possible.
+ * their mean by its square divided by e (Poisson).  For both, no p is taken as
+ * surer than N leads, followed for that time, can tell: it is between
+ * 1 / (N + 1) and N / (N + 1).  They are added and taken as normal, and the
+ * interval is held to the rates that are still possible.
  */
 #include "postgres.h"
 
@@ -88,6 +90,7 @@ typedef struct Outlook
 {
 	int64		open;			/* leads that are younger than the time */
 	double		expected;		/* of them convert */
+	double		uncertain;		/* the same, but no chance surer than it can be known */
 	double		variance;
 	int64		events;			/* that this was judged by */
 } Outlook;
@@ -96,6 +99,7 @@ static bool
 look_ahead(const LqConversion *cohort, const LqConversion *pool, int64 within, Outlook *outlook)
 {
 	LqTimes		durations = lq_conversion_times(cohort, LQ_DURATION);
+	double		trials = Max(lq_rate_within(pool, within).eligible, 1);
 	LqCurve		end;
 	LqCurve		curve;
 
@@ -121,6 +125,8 @@ look_ahead(const LqConversion *cohort, const LqConversion *pool, int64 within, O
 			Min(1, Max(0, (end.incidence - curve.incidence) / curve.survival));
 		outlook->open += bin->count;
 		outlook->expected += bin->count * chance;
+		chance = Min(Max(chance, 1 / (trials + 1)), trials / (trials + 1));
+		outlook->uncertain += bin->count * chance;
 		outlook->variance += bin->count * chance * (1 - chance);
 	}
 	return true;
@@ -145,7 +151,7 @@ lq_expected_rate(const LqConversion *cohort, const LqConversion *pool, int64 wit
 		return false;
 	sure = converted_by(cohort, within) / n;
 	spread = z * sqrt(outlook.variance +
-					  outlook.expected * outlook.expected / Max(outlook.events, 1)) / n;
+					  outlook.uncertain * outlook.uncertain / Max(outlook.events, 1)) / n;
 	result->rate = sure + outlook.expected / n;
 	result->low = Max(result->rate - spread, sure);
 	result->high = Min(result->rate + spread, sure + outlook.open / n);

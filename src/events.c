@@ -18,7 +18,6 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#define FETCH_ROWS 5000
 
 /* ----------------------------------------------------------------
  * One activity row
@@ -279,32 +278,42 @@ load_plan_free(void *source)
 }
 
 /*
- * Activities of some leads, each column in its place in the table's row (NULL
- * where it is not needed), so that expressions compiled for the table work.
+ * Append a SELECT of activities "a", each column in its place in the table's
+ * row (NULL where it is not needed), so that expressions compiled for the table
+ * work.
  */
+void
+lq_append_activities(StringInfo buf, const LqSource *source, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	appendStringInfoString(buf, "SELECT ");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (i > 0)
+			appendStringInfoString(buf, ", ");
+		if (!att->attisdropped && column_needed(source, NameStr(att->attname)))
+			lq_append(buf, "a.%I", NameStr(att->attname));
+		else
+			appendStringInfoString(buf, "NULL");
+	}
+	lq_append(buf, " FROM %s a", source->name);
+}
+
+/* activities of some leads */
 static SPIPlanPtr
 load_plan(LqPipeline *p, LqSource *source, Relation rel)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
 	StringInfoData buf;
 	MemoryContextCallback *callback;
 
 	if (source->load_plan != NULL)
 		return source->load_plan;
 	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT ");
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (i > 0)
-			appendStringInfoString(&buf, ", ");
-		if (!att->attisdropped && column_needed(source, NameStr(att->attname)))
-			lq_append(&buf, "a.%I", NameStr(att->attname));
-		else
-			appendStringInfoString(&buf, "NULL");
-	}
-	lq_append(&buf, " FROM %s a WHERE ", source->name);
+	lq_append_activities(&buf, source, rel);
+	appendStringInfoString(&buf, " WHERE ");
 	lq_append_about_leads(&buf, p, source);
 	source->load_plan = lq_plan_keep(buf.data, 1, &p->key_array);
 	callback = MemoryContextAlloc(p->cxt, sizeof(MemoryContextCallback));
@@ -369,7 +378,7 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 	for (;;)
 	{
 		lq_cases_tick(cases);
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		SPI_cursor_fetch(portal, true, LQ_FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
 		rows.table = SPI_tuptable;

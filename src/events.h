@@ -7,6 +7,8 @@
 
 #include "state.h"
 
+#define LQ_FETCH_ROWS 5000		/* activities at a time */
+
 /* reads activity rows of one source */
 typedef struct LqReader
 {
@@ -22,6 +24,7 @@ typedef struct LqReader
 extern bool lq_activity_read(LqReader *reader, TupleTableSlot *slot,
 							 LqEvent *event, Datum *lead);
 extern bool lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead);
+extern void lq_append_activities(StringInfo buf, const LqSource *source, Relation rel);
 extern void lq_append_about_leads(StringInfo buf, const LqPipeline *p, const LqSource *source);
 extern void lq_events_load(LqCases *cases, bool explaining);
 
