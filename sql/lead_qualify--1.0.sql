@@ -3309,7 +3309,7 @@ BEGIN
 			FROM %1$s h
 			JOIN lead_qualify.path_stages($1) s ON s.stage = h.stage
 			WHERE h.superseded_at IS NULL AND h.entered_at <= $4 AND s.position >= $2
-				AND NOT EXISTS (SELECT FROM %2$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
+				AND %2$s
 		), reached AS (
 			SELECT DISTINCT ON (e.lead) e.lead, e.id, e.entered_at, e.left_at
 			FROM entry e
@@ -3343,7 +3343,7 @@ BEGIN
 			lead_qualify.wilson_interval(c.q_converted, c.qualified) q,
 			lead_qualify.wilson_interval(c.u_converted, c.assessed - c.qualified) u
 		ORDER BY c.auc DESC NULLS LAST, c.framework COLLATE "C"
-	$query$, history, state)
+	$query$, history, lead_qualify.counted_sql(state, 'h.lead'))
 	USING framework_report.pipeline, landmark, outcome, framework_report.as_of;
 END;
 $function$;
@@ -3359,6 +3359,27 @@ COMMENT ON FUNCTION lead_qualify.framework_report(text, text, timestamptz) IS
 -- hence no JIT.  Times are written into queries in ISO style: others are not
 -- always read back as they were meant.
 -- ----------------------------------------------------------------
+
+-- A condition of two parameters, since and until: half-open.
+CREATE FUNCTION lead_qualify.since_until_sql(at text, since text, until text)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT format('coalesce(%1$s >= %2$s, %2$s IS NULL) AND coalesce(%1$s < %3$s, %3$s IS NULL)',
+		since_until_sql.at, since_until_sql.since, since_until_sql.until);
+END;
+COMMENT ON FUNCTION lead_qualify.since_until_sql(text, text, text) IS
+'SQL of whether a time lies in [since, until), of which either may be NULL; all three are SQL: part of the reports';
+
+CREATE FUNCTION lead_qualify.counted_sql(state text, lead text)
+RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT format('NOT EXISTS (SELECT FROM %s AS q WHERE q.lead = %s AND q.excluded IS NOT NULL)',
+		counted_sql.state, counted_sql.lead);
+END;
+COMMENT ON FUNCTION lead_qualify.counted_sql(text, text) IS
+'SQL that tells whether reports count a lead, which they do unless it is excluded; state is its table, lead is SQL, too: part of the reports';
 
 -- Nobody knows the future: nothing is mature because somebody asks as of then.
 CREATE FUNCTION lead_qualify.known_at(as_of timestamptz)
@@ -3532,13 +3553,13 @@ BEGIN
 				u.cycle > 1 OR u.next IS NOT NULL AS again
 			FROM unit u
 			WHERE (u.entered IS NOT NULL OR u.further IS NOT NULL) AND NOT coalesce(u.unknown, false) %6$s
-				AND NOT EXISTS (SELECT FROM %7$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
+				AND %7$s
 		)
 		SELECT j.*, %8$s AS segment FROM journey j
 	$query$,
 		CASE journeys_sql.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, stages, p.history, journeys_sql.as_of,
 		CASE journeys_sql.per WHEN 'lead' THEN '' ELSE 'AND h.cycle = u.cycle' END,
-		CASE journeys_sql.per WHEN 'first' THEN 'AND u.cycle = 1' ELSE '' END, p.state,
+		CASE journeys_sql.per WHEN 'first' THEN 'AND u.cycle = 1' ELSE '' END, lead_qualify.counted_sql(p.state, 'u.lead'),
 		lead_qualify.segment_sql(journeys_sql.pipeline, journeys_sql.segment, 'j.lead', 'coalesce(j.entered_at, j.skipped_at)'));
 END;
 $function$;
@@ -3558,10 +3579,10 @@ SET jit = off
 AS $function$
 BEGIN
 	RETURN QUERY EXECUTE format('SELECT j.lead::text, j.cycle, j.segment, j.entered_at, j.converted_at, j.lost_at, j.skipped_at '
-		'FROM (%s) j WHERE ($1 IS NULL OR coalesce(j.entered_at, j.skipped_at) >= $1) '
-		'AND ($2 IS NULL OR coalesce(j.entered_at, j.skipped_at) < $2) ORDER BY coalesce(j.entered_at, j.skipped_at), j.lead, j.cycle',
+		'FROM (%s) j WHERE %s ORDER BY coalesce(j.entered_at, j.skipped_at), j.lead, j.cycle',
 		lead_qualify.journeys_sql(journeys.pipeline, journeys.from_stage, journeys.to_stage, journeys.segment, journeys.per,
-			lead_qualify.known_at(journeys.as_of)))
+			lead_qualify.known_at(journeys.as_of)),
+		lead_qualify.since_until_sql('coalesce(j.entered_at, j.skipped_at)', '$1', '$2'))
 	USING journeys.since, journeys.until;
 END;
 $function$;
@@ -3699,7 +3720,7 @@ BEGIN
 				coalesce(u.reached[1], u.began) AS began
 			FROM unit u
 			WHERE (u.cycle = 1 OR $6 = 'cycle')
-				AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = u.lead AND q.excluded IS NOT NULL)
+				AND %4$s
 		), shown AS MATERIALIZED (
 			SELECT u.*, %5$s AS segment
 			FROM counted u
@@ -3729,7 +3750,7 @@ BEGIN
 		FROM rates s
 		WINDOW before AS (PARTITION BY s.segment ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 		ORDER BY s.segment, s.n
-	$query$, CASE funnel_report.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, reached, p.history, p.state,
+	$query$, CASE funnel_report.per WHEN 'lead' THEN '1' ELSE 'h.cycle' END, reached, p.history, lead_qualify.counted_sql(p.state, 'u.lead'),
 		lead_qualify.segment_sql(funnel_report.pipeline, funnel_report.segment, 'u.lead', 'u.began'), stages)
 	USING funnel_report.since, funnel_report.until, within, as_of, funnel_report.confidence, funnel_report.per;
 END;
@@ -4017,17 +4038,6 @@ COMMENT ON FUNCTION lead_qualify.forecast(text, interval, name, text, timestampt
 -- comes out.
 -- ----------------------------------------------------------------
 
--- A condition of two parameters, since and until: half-open.
-CREATE FUNCTION lead_qualify.since_until_sql(at text, since text, until text)
-RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT format('coalesce(%1$s >= %2$s, %2$s IS NULL) AND coalesce(%1$s < %3$s, %3$s IS NULL)',
-		since_until_sql.at, since_until_sql.since, since_until_sql.until);
-END;
-COMMENT ON FUNCTION lead_qualify.since_until_sql(text, text, text) IS
-'SQL of whether a time lies in [since, until), of which either may be NULL; all three are SQL: part of the reports';
-
 -- A row a stay in a stage, in no order.  Of those of unknown beginning
 -- entered_at is NULL; left_at may come after as_of.
 CREATE FUNCTION lead_qualify.stays_sql(pipeline text, segment text, as_of timestamptz)
@@ -4043,9 +4053,9 @@ BEGIN
 		SELECT h.id, h.lead, h.stage, h.from_stage, h.entered_at, h.left_at, h.recorded_at, h.cause, h.reason, %1$s AS segment
 		FROM %2$s h
 		WHERE h.superseded_at IS NULL AND (h.entered_at <= %3$L OR h.entered_at IS NULL)
-			AND NOT EXISTS (SELECT FROM %4$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
+			AND %4$s
 	$query$, lead_qualify.segment_sql(stays_sql.pipeline, stays_sql.segment, 'h.lead', 'h.entered_at'),
-		p.history, stays_sql.as_of, p.state);
+		p.history, stays_sql.as_of, lead_qualify.counted_sql(p.state, 'h.lead'));
 END;
 $function$;
 COMMENT ON FUNCTION lead_qualify.stays_sql(text, text, timestamptz) IS
@@ -4501,7 +4511,7 @@ BEGIN
 			WHERE h.superseded_at IS NULL AND h.entered_at <= $5
 				AND h.origin = 'live'
 				AND ($2 IS NULL OR h.entered_at >= $2) AND ($3 IS NULL OR h.entered_at < $3)
-				AND NOT EXISTS (SELECT FROM %2$s q WHERE q.lead = h.lead AND q.excluded IS NOT NULL)
+				AND %2$s
 		), counted AS (
 			SELECT t.stage, count(*) AS entered,
 				count(*) FILTER (WHERE t.left_at <= t.due_at) AS answered_in_time,
@@ -4530,7 +4540,7 @@ BEGIN
 			CASE WHEN $4 IS NULL THEN justify_hours(s.times[2]) ELSE s.times[2] END
 		FROM shown s, lead_qualify.wilson_interval(s.answered_in_time, s.decided) w
 		ORDER BY s.position
-	$query$, history, state)
+	$query$, history, lead_qualify.counted_sql(state, 'h.lead'))
 	USING sla_report.pipeline, sla_report.since, sla_report.until, sla_report.calendar, coalesce(sla_report.as_of, now());
 END;
 $function$;

@@ -159,6 +159,25 @@ warn_of_time(LqReader *reader, const char *key, bool isnull)
 					 reader->source->activity_at)));
 }
 
+/* when it happened; false if nobody can say */
+bool
+lq_activity_at(LqReader *reader, TupleTableSlot *slot, TimestampTz *at, bool *isnull)
+{
+	*at = DatumGetTimestampTz(lq_guard_value(reader->guard, NULL, reader->source->at,
+											 reader->rel, slot, isnull));
+	return !*isnull && !TIMESTAMP_NOT_FINITE(*at);
+}
+
+/* its type; NULL if it has none */
+char *
+lq_activity_type(LqReader *reader, TupleTableSlot *slot)
+{
+	LqSource   *source = reader->source;
+
+	return source->type == NULL ? source->type_value :
+		lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
+}
+
 /*
  * The event of a row; false if the row is none: filtered out, without lead,
  * or without a finite time.  Allocates in the current context.
@@ -168,6 +187,7 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 {
 	LqSource   *source = reader->source;
 	bool		isnull;
+	bool		finite;
 	char	   *key;
 	char	   *type;
 
@@ -176,10 +196,9 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 	memset(event, 0, sizeof(LqEvent));
 	event->pos.kind = source->number == LQ_ANSWERS ? LQ_EVENT_ANSWER : LQ_EVENT_ACTIVITY;
 	event->pos.source = source->number;
-	event->pos.at = DatumGetTimestampTz(lq_guard_value(reader->guard, NULL, source->at,
-													   reader->rel, slot, &isnull));
+	finite = lq_activity_at(reader, slot, &event->pos.at, &isnull);
 	key = lq_guard_text(reader->guard, NULL, source->key, reader->rel, slot);
-	if (isnull || TIMESTAMP_NOT_FINITE(event->pos.at))
+	if (!finite)
 	{
 		warn_of_time(reader, key, isnull);
 		return false;
@@ -197,8 +216,7 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 		answer_read(reader, slot, event);
 	else
 	{
-		type = source->type == NULL ? source->type_value :
-			lq_guard_text(reader->guard, NULL, source->type, reader->rel, slot);
+		type = lq_activity_type(reader, slot);
 		activity_match(reader, slot, type, event);
 		if (type != NULL && type != source->type_value)
 			pfree(type);

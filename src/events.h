@@ -24,6 +24,8 @@ typedef struct LqReader
 extern bool lq_activity_read(LqReader *reader, TupleTableSlot *slot,
 							 LqEvent *event, Datum *lead);
 extern bool lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead);
+extern bool lq_activity_at(LqReader *reader, TupleTableSlot *slot, TimestampTz *at, bool *isnull);
+extern char *lq_activity_type(LqReader *reader, TupleTableSlot *slot);
 extern void lq_append_activities(StringInfo buf, const LqSource *source, Relation rel);
 extern void lq_append_about_leads(StringInfo buf, const LqPipeline *p, const LqSource *source);
 extern void lq_events_load(LqCases *cases, bool explaining);

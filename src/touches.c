@@ -47,11 +47,8 @@ touch_row(Touches *t)
 
 	if (!lq_activity_lead(reader, t->slot, &lead))
 		return;
-	at = DatumGetTimestampTz(lq_guard_value(reader->guard, NULL, source->at, reader->rel,
-											t->slot, &nulls[1]));
-	type = source->type == NULL ? source->type_value :
-		lq_guard_text(reader->guard, NULL, source->type, reader->rel, t->slot);
-	if (nulls[1] || TIMESTAMP_NOT_FINITE(at) || type == NULL)
+	type = lq_activity_type(reader, t->slot);
+	if (type == NULL || !lq_activity_at(reader, t->slot, &at, &nulls[1]))
 		return;
 	key = lq_guard_text(reader->guard, NULL, source->key, reader->rel, t->slot);
 	values[0] = CStringGetTextDatum(lq_key_text(reader->pipeline, lead));
