@@ -211,6 +211,7 @@ lq_withdraw(PG_FUNCTION_ARGS)
 {
 	Given		given;
 	text	   *criterion;
+	TimestampTz newest;
 
 	read_lead(fcinfo, &given);
 	lq_argument_needed(fcinfo, 2, "criterion");
@@ -218,7 +219,8 @@ lq_withdraw(PG_FUNCTION_ARGS)
 	given.withdrawn = lq_criterion_fold(VARDATA_ANY(criterion), VARSIZE_ANY_EXHDR(criterion));
 	SPI_connect();
 	(void) lead_exists(&given);
-	given.at = Max(given.at, newest_event(&given));
+	newest = newest_event(&given);
+	given.at = Max(given.at, newest);
 	if (may_read_answers(given.pipeline) && !has_answer(&given))
 		ereport(NOTICE,
 				(errmsg("lead \"%s\" has no answer to \"%s\"", given.name, given.withdrawn)));

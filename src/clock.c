@@ -37,22 +37,6 @@ gate_due(const LqLead *lead, const LqGate *gate)
 	return due;
 }
 
-/* can time only take from the score? */
-static bool
-only_falls(const LqScore *score)
-{
-	for (int i = 0; i < score->ndimensions; i++)
-		if (score->dimensions[i].weight < 0)
-			return false;
-	for (int i = 0; i < score->nterms; i++)
-		if (score->terms[i].sum < 0)
-			return false;
-	for (int i = 0; i < score->nentries; i++)
-		if (score->entries[i].points < 0)
-			return false;
-	return true;
-}
-
 /*
  * When, before "until", the score will fall below what the gate of entry
  * keeps; DT_NOEND if not.
@@ -68,13 +52,17 @@ keep_due(const LqLead *lead, int current, TimestampTz until)
 	if (gate == NULL || !lead->keeping)
 		return due;
 	/* mostly the next event comes first: then the crossing need not be known */
-	if (until != DT_NOEND && only_falls(score) && lq_gate_kept(lead, gate, until))
+	if (until != DT_NOEND && lq_score_only_falls(score) && lq_gate_kept(lead, gate, until))
 		return due;
 	if (!isnan(gate->keep_total))
 		due = lq_score_crossing(score, -1, gate->keep_total, score->as_of);
 	if (!isnan(gate->keep_engagement))
-		due = Min(due, lq_score_crossing(score, model->engagement,
-										 gate->keep_engagement, score->as_of));
+	{
+		TimestampTz cold = lq_score_crossing(score, model->engagement,
+											 gate->keep_engagement, score->as_of);
+
+		due = Min(due, cold);
+	}
 	return due;
 }
 
@@ -92,10 +80,12 @@ due_before(LqEngine *engine, TimestampTz until)
 	/* what falls due at the very time of the newest event comes after it */
 	TimestampTz first = score->as_of + (score->last.kind == LQ_EVENT_CLOCK);
 	TimestampTz due = engine->clock_changes(engine, score->as_of);
+	TimestampTz falls;
 
 	if (current < 0 || LQ_ENDS_MOVES(model->stages[current].kind))
 		return Max(due, engine->not_before);
-	due = Min(due, keep_due(lead, current, until));
+	falls = keep_due(lead, current, until);
+	due = Min(due, falls);
 	if (lead->held_from != NULL)
 		due = Min(due, Max(lead->held_until, first));
 	for (int i = 0; i < model->ngates; i++)
@@ -163,7 +153,8 @@ clock_apply(LqEngine *engine, TimestampTz at)
 void
 lq_engine_clock(LqEngine *engine, TimestampTz until)
 {
-	for (;;)
+	/* nothing falls due before the newest event, and to look is not cheap */
+	while (until > engine->lead->score->as_of)
 	{
 		TimestampTz due = due_before(engine, until);
 

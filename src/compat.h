@@ -42,6 +42,31 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #endif
 
+/* 16 keeps the rights on a relation, and the updated columns, in a node of their own */
+#if PG_VERSION_NUM >= 160000
+#define LQ_EVAL_PLAN_QUAL_INIT(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#else
+#define LQ_EVAL_PLAN_QUAL_INIT(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define LQ_EXEC_INIT_RANGE_TABLE(estate, tables, rights) \
+	ExecInitRangeTable(estate, tables, rights, bms_make_singleton(1))
+#elif PG_VERSION_NUM >= 160000
+#define LQ_EXEC_INIT_RANGE_TABLE(estate, tables, rights) \
+	ExecInitRangeTable(estate, tables, rights)
+#endif
+
+/* 18 can refuse deferrable primary keys, and counts index searches */
+#if PG_VERSION_NUM >= 180000
+#define LQ_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel, true)
+#define LQ_INDEX_BEGINSCAN(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define LQ_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel)
+#define LQ_INDEX_BEGINSCAN(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
 /* 17 ends sessions whose transactions take long; ours have a limit of their own */
 #if PG_VERSION_NUM >= 170000
 #define LQ_NO_TRANSACTION_TIMEOUT() \

@@ -5,9 +5,9 @@
  * Branch and bound on a line: of an interval of time we know lower bounds of
  * the value.  Where one stays above the threshold, or the value only rises,
  * the interval is done with; where the value only falls, its end decides,
- * and a bisection finds the moment; else the interval is halved, and the
- * earlier half is looked at first.  Most scores only fall: for them this is
- * one bisection from now to the time when nothing is left to decay.
+ * and the moment is searched by value; else the interval is halved, and the
+ * earlier half is looked at first.  Most scores can only fall: for them there is
+ * one interval, from now to the end of time.
  *
  * Three things are known of a sum of worths on an interval [t0, t1]:
  *
@@ -385,24 +385,26 @@ move_to(Search *search, Moment *moment, int64 tick)
 	moment->value = bound(search, moment, moment)->low;
 }
 
+/* what score.c says, which has the last word */
+static double
+value_at(const Search *search, int64 tick)
+{
+	return search->dimension < 0 ? lq_score_total(search->score, tick * TICK, false) :
+		lq_score_points(search->score, search->dimension, tick * TICK, false);
+}
+
 /*
- * Is the value below the threshold?  score.c has the last word, but need not
- * be asked where its answer is plain.
+ * Is the value below the threshold?  score.c need not be asked where its answer
+ * is plain.
  */
 static bool
 is_below(const Search *search, const Moment *moment)
 {
-	const LqScore *score = search->score;
-	TimestampTz at = moment->tick * TICK;
-
 	if (lq_reaches(moment->value - search->error, search->threshold))
 		return false;
 	if (!lq_reaches(moment->value + search->error, search->threshold))
 		return true;
-	return !lq_reaches(search->dimension < 0 ?
-					   lq_score_total(score, at, false) :
-					   lq_score_points(score, search->dimension, at, false),
-					   search->threshold);
+	return !lq_reaches(value_at(search, moment->tick), search->threshold);
 }
 
 /* ----------------------------------------------------------------
@@ -495,19 +497,195 @@ cut(const Search *search, const Moment *from, const Moment *to)
 	return Min(tick, to->tick - 1);
 }
 
-/* the value reaches the threshold at one tick and not at the other */
-static int64
-bisect(Search *search, Moment *scratch, int64 reaches, int64 below)
+/*
+ * A tick at which the value reaches the threshold and a later one at which it
+ * does not, between which it only falls.
+ */
+typedef struct Bracket
 {
-	while (below - reaches > 1)
+	int64		reaches;
+	int64		below;
+	double		value_reaches;
+	double		value_below;
+} Bracket;
+
+/* true: the tick is below */
+static bool
+probe(const Search *search, Bracket *bracket, int64 tick)
+{
+	double		value = value_at(search, tick);
+
+	if (lq_reaches(value, search->threshold))
 	{
-		move_to(search, scratch, reaches + (below - reaches) / 2);
-		if (is_below(search, scratch))
-			below = scratch->tick;
-		else
-			reaches = scratch->tick;
+		bracket->reaches = tick;
+		bracket->value_reaches = value;
+		return false;
 	}
-	return below;
+	bracket->below = tick;
+	bracket->value_below = value;
+	return true;
+}
+
+/*
+ * Come near the moment from the earlier side, in steps of the shortest period,
+ * which double: the interval may be thousands of them long.
+ */
+static void
+gallop(const Search *search, Bracket *bracket)
+{
+	const LqScore *score = search->score;
+	int64		step = LAST_TICK;
+
+	for (int i = 0; i < score->nterms; i++)
+		if (score->terms[i].decay != LQ_DECAY_NONE)
+			step = Min(step, score->terms[i].period / TICK);
+	step = Max(step, 1);
+	while (step < bracket->below - bracket->reaches &&
+		   !probe(search, bracket, bracket->reaches + step))
+		step *= 2;
+}
+
+/*
+ * The tick in the bracket at which the value would first be below if it fell as one
+ * exponential does, or as a line where that cannot be.
+ */
+static int64
+guess(const Bracket *bracket, double threshold)
+{
+	double		high = bracket->value_reaches;
+	double		low = bracket->value_below;
+	double		span = (double) (bracket->below - bracket->reaches);
+	double		part;
+
+	if (threshold > 0 && low > 0)
+		part = log(high / threshold) / log(high / low);
+	else
+		part = (high - threshold) / (high - low);
+	/* rounding may make anything of it, also no number */
+	part = part > 0 ? Min(part, 1) : 0;
+	return Min(bracket->reaches + 1 + (int64) (part * span), bracket->below - 1);
+}
+
+/*
+ * The first tick below.  A guess comes near, so a tick a little beyond it is tried
+ * next, farther beyond after a guess that was worse; at most in the middle, so
+ * that this is never much worse than a bisection.
+ */
+static int64
+narrow(const Search *search, Bracket bracket)
+{
+	double		least = lq_least_reaching(search->threshold);
+	int			shift = 10;		/* beyond: so many times half of what is left */
+
+	gallop(search, &bracket);
+	while (bracket.below - bracket.reaches > 1)
+	{
+		bool		below = probe(search, &bracket, guess(&bracket, least));
+		int64		span = bracket.below - bracket.reaches;
+		int64		step = Min((span >> shift) + 1, span / 2);
+
+		if (span > 1 &&
+			probe(search, &bracket,
+				  below ? bracket.below - step : bracket.reaches + step) == below)
+			shift = Max(shift / 2, 1);
+	}
+	return bracket.below;
+}
+
+/*
+ * When sums that decay exponentially would fall below if nothing limited them, in
+ * microseconds after as_of; NaN if the score has other ones, or they never do.
+ * Newton's method on the logarithm, which is nearly a line, and convex: it comes
+ * from the left.
+ */
+static double
+unlimited_crossing(const Search *search)
+{
+	const LqScore *score = search->score;
+	bool		one = search->dimension >= 0;
+	double		least = lq_least_reaching(search->threshold);
+	double		constant = 0;
+	double		at = 0;
+
+	for (int i = 0; i < score->ndimensions; i++)
+		if (!one || i == search->dimension)
+			constant += (one ? 1 : score->dimensions[i].weight) * score->dimensions[i].base;
+	for (int round = 0; round < 20; round++)
+	{
+		double		sum = 0;
+		double		slope = 0;
+		double		settled = constant;
+		double		step;
+
+		for (int i = 0; i < score->nterms; i++)
+		{
+			const LqTerm *term = &score->terms[i];
+			double		points = term->sum *
+				(one ? term->dimension == search->dimension :
+				 score->dimensions[term->dimension].weight);
+
+			if (LQ_HAS_ENTRIES(term->decay))
+				return get_float8_nan();
+			if (term->decay == LQ_DECAY_EXPONENTIAL)
+			{
+				double		rate = M_LN2 / (double) term->period;
+
+				points *= exp(-rate * at);
+				sum += points;
+				slope += rate * points;
+			}
+			else
+				settled += points;
+		}
+		step = log(sum / (least - settled)) * sum / slope;
+		/* not so if it is infinite, or no number */
+		if (!(fabs(step) < (double) END_TIMESTAMP))
+			return get_float8_nan();
+		at += step;
+		if (fabs(step) < TICK / 2)
+			break;
+	}
+	return at;
+}
+
+/* can time only take from the score? */
+bool
+lq_score_only_falls(const LqScore *score)
+{
+	for (int i = 0; i < score->ndimensions; i++)
+		if (score->dimensions[i].weight < 0)
+			return false;
+	for (int i = 0; i < score->nterms; i++)
+		if (score->terms[i].sum < 0)
+			return false;
+	for (int i = 0; i < score->nentries; i++)
+		if (score->entries[i].points < 0)
+			return false;
+	return true;
+}
+
+/* of a score that only falls; as first_below() */
+static int64
+falls_below(const Search *search, int64 first, int64 last)
+{
+	double		at = unlimited_crossing(search);
+	Bracket		bracket;
+	bool		found = false;
+
+	if (probe(search, &bracket, first))
+		return first;
+	if (at > 0 && at < (double) (END_TIMESTAMP - search->score->as_of))
+	{
+		int64		tick = first_tick(search->score->as_of + (int64) at);
+
+		if (tick > first && tick < last)
+			found = probe(search, &bracket, tick);
+		if (found && tick - 1 > first)
+			(void) probe(search, &bracket, tick - 1);
+	}
+	if (!found && (first == last || !probe(search, &bracket, last)))
+		return first - 1;
+	return narrow(search, bracket);
 }
 
 /*
@@ -543,7 +721,8 @@ first_below(Search *search, Moment *from, Moment *to, int64 first, int64 last)
 			continue;
 		}
 		if (verdict == FALLS && is_below(search, to))
-			return bisect(search, from, from->tick, to->tick);
+			return narrow(search,
+						  (Bracket) {from->tick, to->tick, from->value, to->value});
 		if (nends == 0)
 			return first - 1;
 		from = to;
@@ -738,19 +917,45 @@ settled(const Search *search)
 	return Min(first_tick((TimestampTz) ((uint64) as_of + longest)), LAST_TICK);
 }
 
+/* branch and bound, for a score that may rise as well */
+static int64
+search_below(Search *search, int64 first)
+{
+	const LqScore *score = search->score;
+	Moment		moments[2];
+	int			n = score->nterms;
+	Rest	   *rests = palloc((score->nentries + n) * sizeof(Rest));
+	int		   *live = palloc(2 * n * sizeof(int));
+	double	   *doubles = palloc0((score->ndimensions + 6 * n) * sizeof(double));
+	int64		found;
+
+	search->parts = palloc(n * sizeof(Part));
+	search->half_lives = palloc(n * sizeof(HalfLife));
+	take_terms(search, rests, doubles);
+	for (int i = 0; i < 4; i++)
+		search->sums[i].exponentials = doubles + score->ndimensions + i * n;
+	for (int i = 0; i < 2; i++)
+	{
+		moments[i].factors = doubles + score->ndimensions + (4 + i) * n;
+		moments[i].live = live + i * n;
+	}
+	found = first_below(search, &moments[0], &moments[1], first,
+						Max(settled(search), first));
+	pfree(search->parts);
+	pfree(search->half_lives);
+	pfree(rests);
+	pfree(live);
+	pfree(doubles);
+	return found;
+}
+
 TimestampTz
 lq_score_crossing(const LqScore *score, int dimension, double threshold,
 				  TimestampTz from)
 {
 	Search		search = {0};
-	Moment		moments[2];
-	Rest	   *rests;
-	double	   *doubles;
-	int		   *live;
 	int64		first,
-				last,
 				found;
-	int			n = score->nterms;
 
 	Assert(dimension >= -1 && dimension < score->ndimensions);
 	Assert(from >= score->as_of);
@@ -764,26 +969,7 @@ lq_score_crossing(const LqScore *score, int dimension, double threshold,
 	search.score = score;
 	search.dimension = dimension;
 	search.threshold = threshold;
-	search.parts = palloc(n * sizeof(Part));
-	search.half_lives = palloc(n * sizeof(HalfLife));
-	rests = palloc((score->nentries + n) * sizeof(Rest));
-	live = palloc(2 * n * sizeof(int));
-	doubles = palloc0((score->ndimensions + 6 * n) * sizeof(double));
-	take_terms(&search, rests, doubles);
-	for (int i = 0; i < 4; i++)
-		search.sums[i].exponentials = doubles + score->ndimensions + i * n;
-	for (int i = 0; i < 2; i++)
-	{
-		moments[i].factors = doubles + score->ndimensions + (4 + i) * n;
-		moments[i].live = live + i * n;
-	}
-
-	last = Max(settled(&search), first);
-	found = first_below(&search, &moments[0], &moments[1], first, last);
-	pfree(search.parts);
-	pfree(search.half_lives);
-	pfree(rests);
-	pfree(live);
-	pfree(doubles);
+	found = lq_score_only_falls(score) ? falls_below(&search, first, LAST_TICK) :
+		search_below(&search, first);
 	return found < first ? DT_NOEND : found * TICK;
 }

@@ -23,7 +23,7 @@
 #include "utils/tuplestore.h"
 
 /* leads, and about how many rows, that are worked on at a time */
-#define CHUNK_LEADS 1000
+#define CHUNK_LEADS 300
 #define CHUNK_ROWS 50000
 
 /* ----------------------------------------------------------------

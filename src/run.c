@@ -126,11 +126,13 @@ static void
 case_done(LqCase *c, LqEngine *engine, TimestampTz clock)
 {
 	const LqExclusion *exclusion;
+	TimestampTz due;
 
 	lq_engine_clock(engine, clock == DT_NOEND ? clock : clock + 1);
 	exclusion = lq_exclusion_holding(engine);
 	c->lead.excluded = exclusion == NULL ? NULL : exclusion->name;
-	c->next_due_at = Min(c->waits_at, lq_engine_due(engine));
+	due = lq_engine_due(engine);
+	c->next_due_at = Min(c->waits_at, due);
 	c->moves = engine->moves;
 	c->refused = engine->refused;
 	engine->refused = false;

@@ -117,11 +117,17 @@ lq_clamp(double value, double minimum, double maximum)
 	return value;
 }
 
-/* a threshold holds at score >= threshold, give or take rounding */
+/* the least score at which a threshold holds: less than it by what rounding may take */
+double
+lq_least_reaching(double threshold)
+{
+	return threshold - 1e-9 * Max(1.0, fabs(threshold));
+}
+
 bool
 lq_reaches(double score, double threshold)
 {
-	return score >= threshold - 1e-9 * Max(1.0, fabs(threshold));
+	return score >= lq_least_reaching(threshold);
 }
 
 const char *

@@ -164,6 +164,7 @@ extern double lq_score_points(const LqScore *score, int dimension,
 extern double lq_score_total(const LqScore *score, TimestampTz at, bool fresh);
 extern double lq_worth(double points, LqDecay decay, int64 period,
 					   TimestampTz happened, TimestampTz at);
+extern double lq_least_reaching(double threshold);
 extern bool lq_reaches(double score, double threshold);
 extern double lq_clamp(double value, double minimum, double maximum);
 extern const char *lq_decay_name(LqDecay decay);

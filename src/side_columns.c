@@ -16,35 +16,35 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static const LqSideColumn qualification_columns[] = {
-	{"lead", NULL, "NOT NULL PRIMARY KEY", "Key of the lead"},
-	{"score", "lead_qualify.lead_score", NULL, "Score as of scored_at, from which lead_qualify.points() and total() give it for any later time; NULL: not scored yet"},
-	{"total_at_event", "double precision", NULL, "Total score at scored_at"},
-	{"engagement_at_event", "double precision", NULL, "Engagement at scored_at"},
-	{"fit_at_event", "double precision", NULL, "Fit at scored_at"},
-	{"scored_at", "timestamp with time zone", NULL, "Time of the newest event that the score contains"},
-	{"stage", "text", NULL, "Stage the lead is in"},
-	{"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
-	{"assessment", "lead_qualify.assessment", "NOT NULL DEFAULT ''", "What the lead has answered: criterion by criterion the newest answer"},
-	{"confirmed", "lead_qualify.assessment", NULL, "What was answered since the mark; NULL: there is no mark"},
-	{"excluded", "text", NULL, "Exclusion that holds for the lead; reports leave it out"},
-	{"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
-	{"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
-	{"mark_stage", "text", NULL, "Furthest stage that was left behind"},
-	{"gate", "text", NULL, "Gate by which the lead came into its stage"},
-	{"keeping", "boolean", NULL, "The score has been where that gate wants to keep it: below it the lead falls back"},
-	{"stage_since", "timestamp with time zone", NULL, "When the lead came into its stage"},
-	{"active_at", "timestamp with time zone", NULL, "Time of the newest activity, or of the lead's beginning"},
-	{"held_from", "text", NULL, "Stage that the lead goes back to after the hold"},
-	{"held_until", "timestamp with time zone", NULL, "End of the hold"},
-	{"waits_at", "timestamp with time zone", NULL, "Time of the first activity or answer that is dated in the future"},
-	{"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
-	{"check_at", "timestamp with time zone", NULL, "When advance() looks at the lead, not later than next_due_at; indexed"},
-	{"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
-	{"lead_since", "timestamp with time zone", NULL, "When the lead began"},
-	{"version", "integer", NULL, "Version of the configuration in force at scored_at"},
-	{"published_version", "integer", NULL, "Newest version when the state was computed"},
-	{"archived_at", "timestamp with time zone", NULL, "Replays start here, from the row of the baseline table; NULL: from the first event"},
+static const LqSideColumn qualification_columns[LQ_NSTATE] = {
+	[LQ_STATE_LEAD] = {"lead", NULL, "NOT NULL PRIMARY KEY", "Key of the lead"},
+	[LQ_STATE_SCORE] = {"score", "lead_qualify.lead_score", NULL, "Score as of scored_at, from which lead_qualify.points() and total() give it for any later time; NULL: not scored yet"},
+	[LQ_STATE_TOTAL] = {"total_at_event", "double precision", NULL, "Total score at scored_at"},
+	[LQ_STATE_ENGAGEMENT] = {"engagement_at_event", "double precision", NULL, "Engagement at scored_at"},
+	[LQ_STATE_FIT] = {"fit_at_event", "double precision", NULL, "Fit at scored_at"},
+	[LQ_STATE_SCORED_AT] = {"scored_at", "timestamp with time zone", NULL, "Time of the newest event that the score contains"},
+	[LQ_STATE_STAGE] = {"stage", "text", NULL, "Stage the lead is in"},
+	[LQ_STATE_GRADE] = {"grade", "lead_qualify.lead_grade", NULL, "Grade at scored_at"},
+	[LQ_STATE_ASSESSMENT] = {"assessment", "lead_qualify.assessment", "NOT NULL DEFAULT ''", "What the lead has answered: criterion by criterion the newest answer"},
+	[LQ_STATE_CONFIRMED] = {"confirmed", "lead_qualify.assessment", NULL, "What was answered since the mark; NULL: there is no mark"},
+	[LQ_STATE_EXCLUDED] = {"excluded", "text", NULL, "Exclusion that holds for the lead; reports leave it out"},
+	[LQ_STATE_CYCLE] = {"cycle", "integer", "NOT NULL DEFAULT 1", "How often the lead has begun, counted from 1"},
+	[LQ_STATE_MARK] = {"mark", "timestamp with time zone", NULL, "Time of the newest step back: for the stages left behind, only what is newer counts"},
+	[LQ_STATE_MARK_STAGE] = {"mark_stage", "text", NULL, "Furthest stage that was left behind"},
+	[LQ_STATE_GATE] = {"gate", "text", NULL, "Gate by which the lead came into its stage"},
+	[LQ_STATE_KEEPING] = {"keeping", "boolean", NULL, "The score has been where that gate wants to keep it: below it the lead falls back"},
+	[LQ_STATE_STAGE_SINCE] = {"stage_since", "timestamp with time zone", NULL, "When the lead came into its stage"},
+	[LQ_STATE_ACTIVE_AT] = {"active_at", "timestamp with time zone", NULL, "Time of the newest activity, or of the lead's beginning"},
+	[LQ_STATE_HELD_FROM] = {"held_from", "text", NULL, "Stage that the lead goes back to after the hold"},
+	[LQ_STATE_HELD_UNTIL] = {"held_until", "timestamp with time zone", NULL, "End of the hold"},
+	[LQ_STATE_WAITS_AT] = {"waits_at", "timestamp with time zone", NULL, "Time of the first activity or answer that is dated in the future"},
+	[LQ_STATE_DUE] = {"next_due_at", "timestamp with time zone", NULL, "When the clock will next change something"},
+	[LQ_STATE_CHECK_AT] = {"check_at", "timestamp with time zone", NULL, "When advance() looks at the lead, not later than next_due_at; indexed"},
+	[LQ_STATE_ATTRIBUTES_AT] = {"attributes_at", "timestamp with time zone", NULL, "Time of the newest known change of the lead's columns"},
+	[LQ_STATE_LEAD_SINCE] = {"lead_since", "timestamp with time zone", NULL, "When the lead began"},
+	[LQ_STATE_VERSION] = {"version", "integer", NULL, "Version of the configuration in force at scored_at"},
+	[LQ_STATE_PUBLISHED] = {"published_version", "integer", NULL, "Newest version when the state was computed"},
+	[LQ_STATE_ARCHIVED_AT] = {"archived_at", "timestamp with time zone", NULL, "Replays start here, from the row of the baseline table; NULL: from the first event"},
 };
 
 static const LqSideColumn history_columns[] = {
@@ -109,8 +109,8 @@ const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
 	"States that archive() made the baseline of their leads"},
 };
 
-static Oid
-column_type(const LqSideColumn *column, Oid key_type)
+Oid
+lq_side_column_type(const LqSideColumn *column, Oid key_type)
 {
 	static const struct
 	{
@@ -148,7 +148,7 @@ column_problem(const LqSideColumn *column, Oid relid, Oid key_type)
 		return psprintf("column \"%s\" of table %s.%s does not exist", column->name,
 						get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 	att = (Form_pg_attribute) GETSTRUCT(tuple);
-	if (att->atttypid != column_type(column, key_type) ||
+	if (att->atttypid != lq_side_column_type(column, key_type) ||
 		(!att->attnotnull && column->constraint != NULL &&
 		 strncmp(column->constraint, "NOT NULL", 8) == 0))
 		problem = psprintf("column \"%s\" of table %s.%s has been altered", column->name,

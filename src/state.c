@@ -3,9 +3,7 @@
  *		A lead's row, stored state and stage column: lock, read, write.
  *
  * Every statement names its tables with schema and takes the leads' keys as
- * an array, so that it means the same under any search_path and stays on the
- * leads' shard.  Lock
- * order: leads rows in key order, then their side rows, then history.
+ * an array, so that it means the same under any search_path.  Lock order: leads rows in key order, then their side rows, then history.
  */
 #include "postgres.h"
 
@@ -17,7 +15,8 @@
 #include "lead_grade.h"
 #include "lib/stringinfo.h"
 #include "sql.h"
-#include "state.h"
+#include "side_rows.h"
+#include "state_row.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -88,24 +87,6 @@ plan_leads(LqPipeline *p, LqPlan which)
 			  lq_leads_name(p), p->lead_key, p->lead_key,
 			  which == LQ_PLAN_LOCK ? " FOR NO KEY UPDATE" : "");
 	*slot = lq_plan_keep(buf.data, 1, &p->key_array);
-	return *slot;
-}
-
-/* of the side table or, with the same columns, of the baselines */
-static SPIPlanPtr
-plan_read(LqPipeline *p, LqPlan which)
-{
-	SPIPlanPtr *slot = lq_plan_slot(p, which);
-
-	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("SELECT q.lead, q.score, q.stage, q.cycle, q.mark_stage, "
-									   "q.next_due_at, q.attributes_at, q.lead_since, q.version, q.xmin, q.published_version, "
-									   "q.total_at_event, q.engagement_at_event, q.fit_at_event, q.scored_at, q.grade, "
-									   "q.assessment, q.confirmed, q.gate, q.keeping, q.stage_since, q.active_at, "
-									   "q.held_from, q.held_until, q.mark, q.waits_at, q.excluded, q.check_at, q.archived_at "
-									   "FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) ANY ($1)",
-									   lq_side_name(p, which == LQ_PLAN_READ ? "qualification" : "baseline")),
-							 1, &p->key_array);
 	return *slot;
 }
 
@@ -196,118 +177,22 @@ same_dimensions(const LqScore *score, const LqModel *model)
 	return true;
 }
 
-/* columns of plan_read(), in order */
-enum
-{
-	READ_LEAD = 1, READ_SCORE, READ_STAGE, READ_CYCLE, READ_MARK_STAGE, READ_DUE,
-	READ_ATTRIBUTES_AT, READ_LEAD_SINCE, READ_VERSION, READ_XMIN, READ_PUBLISHED,
-	READ_TOTAL, READ_ENGAGEMENT, READ_FIT, READ_SCORED_AT, READ_GRADE, READ_ASSESSMENT,
-	READ_CONFIRMED, READ_GATE, READ_KEEPING, READ_STAGE_SINCE, READ_ACTIVE_AT,
-	READ_HELD_FROM, READ_HELD_UNTIL, READ_MARK, READ_WAITS_AT, READ_EXCLUDED, READ_CHECK_AT,
-	READ_ARCHIVED_AT
-};
-
-static int
-field_int(int row, int column, int if_null)
-{
-	bool		isnull;
-	Datum		value = lq_field(row, column, &isnull);
-
-	return isnull ? if_null : DatumGetInt32(value);
-}
-
-/* what the row says beside the score */
 static void
-read_stored(LqStored *was, int row, MemoryContext cxt)
+read_state(LqCases *cases, LqCase *c, const Datum *values, const bool *nulls, MemoryContext cxt)
 {
-	bool		isnull;
-	Datum		grade = lq_field(row, READ_GRADE, &isnull);
-
-	was->grade = isnull ? -1 : DatumGetInt16(grade);
-	was->stage = lq_field_text(row, READ_STAGE, cxt);
-	was->cycle = field_int(row, READ_CYCLE, 1);
-	was->mark_stage = lq_field_text(row, READ_MARK_STAGE, cxt);
-	was->mark = lq_field_time(row, READ_MARK, DT_NOBEGIN);
-	was->next_due_at = lq_field_time(row, READ_DUE, DT_NOEND);
-	was->waits_at = lq_field_time(row, READ_WAITS_AT, DT_NOEND);
-	was->attributes_at = lq_field_time(row, READ_ATTRIBUTES_AT, DT_NOBEGIN);
-	was->lead_since = lq_field_time(row, READ_LEAD_SINCE, DT_NOBEGIN);
-	was->version = field_int(row, READ_VERSION, 0);
-	was->published = field_int(row, READ_PUBLISHED, 0);
-	was->total = lq_field_float(row, READ_TOTAL);
-	was->engagement = lq_field_float(row, READ_ENGAGEMENT);
-	was->fit = lq_field_float(row, READ_FIT);
-	was->scored_at = lq_field_time(row, READ_SCORED_AT, DT_NOBEGIN);
-	was->assessment = lq_field_assessment(row, READ_ASSESSMENT, cxt);
-	was->confirmed = lq_field_assessment(row, READ_CONFIRMED, cxt);
-	was->gate = lq_field_text(row, READ_GATE, cxt);
-	was->keeping = DatumGetBool(lq_field(row, READ_KEEPING, &isnull)) && !isnull;
-	was->stage_since = lq_field_time(row, READ_STAGE_SINCE, DT_NOBEGIN);
-	was->active_at = lq_field_time(row, READ_ACTIVE_AT, DT_NOBEGIN);
-	was->held_from = lq_field_text(row, READ_HELD_FROM, cxt);
-	was->held_until = lq_field_time(row, READ_HELD_UNTIL, DT_NOEND);
-	was->excluded = lq_field_text(row, READ_EXCLUDED, cxt);
-	was->check_at = lq_field_time(row, READ_CHECK_AT, DT_NOEND);
-	was->archived_at = lq_field_time(row, READ_ARCHIVED_AT, DT_NOBEGIN);
-}
-
-/* the lead goes on from there, but for its score */
-void
-lq_lead_restore(LqLead *lead, const LqStored *was)
-{
-	lead->stage = was->stage;
-	lead->cycle = was->cycle;
-	lead->mark_stage = was->mark_stage;
-	lead->mark = was->mark;
-	lead->attributes_at = was->attributes_at;
-	lead->assessment = was->assessment;
-	lead->confirmed = was->mark_stage == NULL ? NULL : was->confirmed;
-	lead->gate = was->gate;
-	lead->keeping = was->keeping;
-	lead->stage_since = was->stage_since;
-	lead->active_at = was->active_at;
-	lead->held_from = was->held_from;
-	lead->held_until = was->held_until;
-	lead->excluded = was->excluded;
-}
-
-/* the score of a row; NULL if there is none, or the row is not whole */
-static LqScore *
-read_score(int row, const LqStored *was, MemoryContext cxt, bytea **packed)
-{
-	bool		isnull;
-	Datum		value = lq_field(row, READ_SCORE, &isnull);
-	struct varlena *bytes;
-	const char *problem;
-
-	*packed = NULL;
-	if (isnull || (was->mark_stage != NULL && was->confirmed == NULL))
-		return NULL;
-	bytes = PG_DETOAST_DATUM_PACKED(value);
-	*packed = (bytea *) DatumGetPointer(datumCopy(PointerGetDatum(bytes), false, -1));
-	return lq_score_unpack(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), cxt, &problem);
-}
-
-static void
-read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
-{
-	bool		isnull;
-
 	c->stored = true;
-	c->written_here = TransactionIdIsCurrentTransactionId(
-		DatumGetTransactionId(lq_field(row, READ_XMIN, &isnull)));
-	read_stored(&c->was, row, cxt);
+	lq_state_row_read(&c->was, values, nulls, cxt);
 	lq_lead_restore(&c->lead, &c->was);
 	c->lead_since = c->was.lead_since;
 	c->waits_at = c->was.waits_at;
 	c->next_due_at = c->was.next_due_at;
 	if (c->was.version > 0)
 		c->lead.model = lq_model_numbered(cases->pipeline, c->was.version);
-	(void) lq_field(row, READ_SCORE, &isnull);
-	c->erased = isnull && c->was.stage == NULL && lq_text_equal(c->was.excluded, LQ_ERASED);
+	c->erased = nulls[LQ_STATE_SCORE] && c->was.stage == NULL &&
+		lq_text_equal(c->was.excluded, LQ_ERASED);
 	c->exists = c->exists && !c->erased;
 	c->archived_at = c->was.archived_at;
-	c->lead.score = read_score(row, &c->was, cxt, &c->packed);
+	c->lead.score = lq_state_row_score(values, nulls, &c->was, cxt, &c->packed);
 	/* a state that is not whole, or not of its version, is computed anew */
 	c->scored = c->lead.score != NULL && c->lead.model != NULL &&
 		same_dimensions(c->lead.score, c->lead.model);
@@ -319,27 +204,27 @@ read_state(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 void
 lq_cases_read(LqCases *cases)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	Datum		values[1];
+	LqSideRows *rows;
 
 	if (cases->count == 0)
 		return;
-	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
-	SPI_connect();
-	lq_plan_run(plan_read(cases->pipeline, LQ_PLAN_READ), values, NULL, cases->read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-
-		if (c != NULL)
-			read_state(cases, c, i, cxt);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
+	rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_STATE, cases->read_only);
 	for (int i = 0; i < cases->count; i++)
-		cases->cases[i].first_touch = !cases->cases[i].scored;
+	{
+		LqCase	   *c = &cases->cases[i];
+		Datum		values[LQ_NSTATE];
+		bool		nulls[LQ_NSTATE];
+		TransactionId xmin;
+
+		if (lq_side_rows_find(rows, c->key, values, nulls))
+		{
+			lq_side_rows_where(rows, &c->side_row, &xmin);
+			c->written_here = TransactionIdIsCurrentTransactionId(xmin);
+			read_state(cases, c, values, nulls, CurrentMemoryContext);
+		}
+		c->first_touch = !c->scored;
+	}
+	lq_side_rows_close(rows);
 }
 
 static bool
@@ -349,14 +234,15 @@ is_archived(const LqCase *c)
 }
 
 static void
-read_baseline(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
+read_baseline(LqCases *cases, LqCase *c, const Datum *values, const bool *nulls)
 {
 	LqBaseline *baseline = palloc0(sizeof(LqBaseline));
 	bytea	   *packed;
 
-	read_stored(&baseline->was, row, cxt);
+	lq_state_row_read(&baseline->was, values, nulls, CurrentMemoryContext);
 	baseline->at = baseline->was.archived_at;
-	baseline->score = read_score(row, &baseline->was, cxt, &packed);
+	baseline->score = lq_state_row_score(values, nulls, &baseline->was, CurrentMemoryContext,
+										 &packed);
 	/* never in silence from the first event, whose activities may be gone */
 	if (baseline->score == NULL || baseline->at == DT_NOBEGIN)
 		ereport(ERROR,
@@ -372,27 +258,23 @@ read_baseline(LqCases *cases, LqCase *c, int row, MemoryContext cxt)
 void
 lq_cases_read_baselines(LqCases *cases)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ArrayType  *keys = lq_key_array(cases, is_archived);
-	Datum		values[1];
+	LqSideRows *rows = NULL;
 
-	if (keys == NULL)
-		return;
-	values[0] = PointerGetDatum(keys);
-	SPI_connect();
-	lq_plan_run(plan_read(cases->pipeline, LQ_PLAN_READ_BASELINE), values, NULL,
-				cases->read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (int i = 0; i < cases->count; i++)
 	{
-		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
-		MemoryContext old = MemoryContextSwitchTo(cxt);
+		LqCase	   *c = &cases->cases[i];
+		Datum		values[LQ_NSTATE];
+		bool		nulls[LQ_NSTATE];
 
-		if (c != NULL)
-			read_baseline(cases, c, i, cxt);
-		MemoryContextSwitchTo(old);
+		if (!is_archived(c))
+			continue;
+		if (rows == NULL)
+			rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_BASELINE, cases->read_only);
+		if (lq_side_rows_find(rows, c->key, values, nulls))
+			read_baseline(cases, c, values, nulls);
 	}
-	SPI_finish();
+	if (rows != NULL)
+		lq_side_rows_close(rows);
 }
 
 /* ----------------------------------------------------------------
@@ -400,152 +282,31 @@ lq_cases_read_baselines(LqCases *cases)
  * ----------------------------------------------------------------
  */
 
-#define STATE_COLUMNS \
-	"score, total_at_event, engagement_at_event, fit_at_event, scored_at, stage, grade, " \
-	"cycle, mark, mark_stage, next_due_at, attributes_at, lead_since, version, published_version, " \
-	"assessment, confirmed, gate, keeping, stage_since, active_at, held_from, held_until, waits_at, excluded, archived_at"
-#define NSTATE 26				/* columns above */
-#define STATE_DUE 10			/* next_due_at among them */
-
-/* element types of the arrays that a write takes, after the keys' */
-static void
-state_types(Oid *types)
-{
-	Oid			score = lq_type_oid("lead_score");
-	Oid			grade = lq_type_oid("lead_grade");
-	Oid			assessment = lq_type_oid("assessment");
-	Oid			fixed[NSTATE] = {InvalidOid, FLOAT8OID, FLOAT8OID, FLOAT8OID,
-		TIMESTAMPTZOID, TEXTOID, InvalidOid, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, InvalidOid, InvalidOid,
-		TEXTOID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
-
-	memcpy(types, fixed, sizeof(fixed));
-	types[0] = score;
-	types[6] = grade;
-	types[15] = types[16] = assessment;
-}
-
-/*
- * check_at is indexed, so an update that leaves it alone can stay on its page:
- * it only becomes earlier, until advance() puts it forward.
- */
 static SPIPlanPtr
-plan_write(LqPipeline *p, LqPlan which)
+plan_insert(LqPipeline *p, LqPlan which)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, which);
-	bool		update = which == LQ_PLAN_UPDATE || which == LQ_PLAN_FORWARD;
-	Oid			types[NSTATE + 1];
-	Oid			elements[NSTATE];
+	const LqSideTable *table = &lq_side_tables[which == LQ_PLAN_INSERT ? LQ_SIDE_STATE :
+											   LQ_SIDE_BASELINE];
+	Oid			types[LQ_NSTATE];
 	StringInfoData buf;
 
 	if (*slot != NULL)
 		return *slot;
-	state_types(elements);
-	types[0] = p->key_array;
-	for (int i = 0; i < NSTATE; i++)
-		types[i + 1] = get_array_type(elements[i]);
-
 	initStringInfo(&buf);
-	if (update)
+	lq_append(&buf, "INSERT INTO %s (", lq_side_name(p, table->suffix));
+	for (int i = 0; i < LQ_NSTATE; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", table->columns[i].name);
+	appendStringInfoString(&buf, ") SELECT * FROM ROWS FROM (");
+	for (int i = 0; i < LQ_NSTATE; i++)
 	{
-		lq_append(&buf, "UPDATE %s q SET (" STATE_COLUMNS ", check_at) = ROW(",
-				  lq_side_name(p, "qualification"));
-		for (int i = 0; i < NSTATE; i++)
-			appendStringInfo(&buf, "s.c%d, ", i);
-		appendStringInfo(&buf, which == LQ_PLAN_FORWARD ? "s.c%d) FROM " :
-						 "LEAST(q.check_at, s.c%d)) FROM ", STATE_DUE);
-	}
-	else
-		lq_append(&buf, "INSERT INTO %s AS q (lead, " STATE_COLUMNS ", check_at) SELECT s.*, s.c%d FROM ",
-				  lq_side_name(p, which == LQ_PLAN_INSERT ? "qualification" : "baseline"),
-				  STATE_DUE);
-	appendStringInfoString(&buf, "ROWS FROM (");
-	for (int i = 0; i <= NSTATE; i++)
+		types[i] = get_array_type(lq_side_column_type(&table->columns[i], p->key_type));
 		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
-	appendStringInfoString(&buf, ") AS s(lead");
-	for (int i = 0; i < NSTATE; i++)
-		appendStringInfo(&buf, ", c%d", i);
-	appendStringInfoString(&buf, ")");
-	if (update)
-		appendStringInfoString(&buf, " WHERE q.lead = s.lead");
-	else
-		/* a row that an older snapshot hides is a serialization error, no duplicate */
-		appendStringInfoString(&buf, " ON CONFLICT DO NOTHING");
-	*slot = lq_plan_keep(buf.data, NSTATE + 1, types);
+	}
+	/* a row that an older snapshot hides is a serialization error, no duplicate */
+	appendStringInfoString(&buf, ") ON CONFLICT DO NOTHING");
+	*slot = lq_plan_keep(buf.data, LQ_NSTATE, types);
 	return *slot;
-}
-
-/* the columns that repeat what the packed score says at its newest event */
-void
-lq_case_summary(const LqCase *c, LqStored *summary)
-{
-	const LqModel *model = c->lead.model;
-	const LqScore *score = c->lead.score;
-
-	summary->scored_at = score->as_of;
-	summary->total = lq_score_total(score, score->as_of, false);
-	summary->engagement = model->engagement < 0 ? get_float8_nan() :
-		lq_score_points(score, model->engagement, score->as_of, false);
-	summary->fit = model->fit < 0 ? get_float8_nan() :
-		lq_score_points(score, model->fit, score->as_of, false);
-	summary->grade = lq_model_grade(model, score, score->as_of);
-}
-
-/* text, or null */
-static void
-set_text(Datum *values, bool *nulls, int i, const char *text)
-{
-	nulls[i] = text == NULL;
-	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-/* what is not finite stands for null */
-static void
-set_time(Datum *values, bool *nulls, int i, TimestampTz at)
-{
-	nulls[i] = TIMESTAMP_NOT_FINITE(at);
-	values[i] = TimestampTzGetDatum(at);
-}
-
-/* a lead's values in the order of STATE_COLUMNS */
-static void
-state_values(const LqCase *c, int published, Datum *values, bool *nulls)
-{
-	const LqLead *lead = &c->lead;
-	LqStored	summary;
-
-	lq_case_summary(c, &summary);
-	memset(nulls, false, NSTATE * sizeof(bool));
-	values[0] = PointerGetDatum(lq_score_pack(lead->score));
-	values[1] = Float8GetDatum(summary.total);
-	nulls[2] = isnan(summary.engagement);
-	values[2] = Float8GetDatum(summary.engagement);
-	nulls[3] = isnan(summary.fit);
-	values[3] = Float8GetDatum(summary.fit);
-	values[4] = TimestampTzGetDatum(summary.scored_at);
-	set_text(values, nulls, 5, lead->stage);
-	nulls[6] = summary.grade < 0;
-	values[6] = Int16GetDatum((int16) summary.grade);
-	values[7] = Int32GetDatum(lead->cycle);
-	set_time(values, nulls, 8, lead->mark);
-	set_text(values, nulls, 9, lead->mark_stage);
-	set_time(values, nulls, STATE_DUE, c->next_due_at);
-	set_time(values, nulls, 11, lead->attributes_at);
-	set_time(values, nulls, 12, c->lead_since);
-	values[13] = Int32GetDatum(lead->model->version);
-	values[14] = Int32GetDatum(published);
-	values[15] = PointerGetDatum(lead->assessment);
-	nulls[16] = lead->confirmed == NULL;
-	values[16] = PointerGetDatum(lead->confirmed);
-	set_text(values, nulls, 17, lead->gate);
-	values[18] = BoolGetDatum(lead->keeping);
-	set_time(values, nulls, 19, lead->stage_since);
-	set_time(values, nulls, 20, lead->active_at);
-	set_text(values, nulls, 21, lead->held_from);
-	set_time(values, nulls, 22, lead->held_until);
-	set_time(values, nulls, 23, c->waits_at);
-	set_text(values, nulls, 24, lead->excluded);
-	set_time(values, nulls, 25, c->archived_at);
 }
 
 static bool
@@ -566,62 +327,87 @@ is_dirty(const LqCase *c)
 	return c->dirty;
 }
 
-/* write the wanted cases with one statement */
+/* the newest version: what the states say they were computed under */
+static int
+published_version(const LqPipeline *p)
+{
+	return p->versions[p->nversions - 1].number;
+}
+
+/* insert rows for the wanted cases with one statement */
 static void
-write_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
+insert_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 {
 	LqPipeline *p = cases->pipeline;
-	ArrayType  *keys = lq_key_array(cases, wanted);
-	Oid			elements[NSTATE];
-	Datum		arrays[NSTATE + 1];
-	Datum	   *values[NSTATE];
-	bool	   *nulls[NSTATE];
-	int			n;
+	Datum		arrays[LQ_NSTATE];
+	Datum	   *values[LQ_NSTATE];
+	bool	   *nulls[LQ_NSTATE];
+	int			n = 0;
 
-	if (keys == NULL)
-		return;
-	n = ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys));
-	for (int i = 0; i < NSTATE; i++)
+	for (int i = 0; i < LQ_NSTATE; i++)
 	{
-		values[i] = palloc(n * sizeof(Datum));
-		nulls[i] = palloc(n * sizeof(bool));
+		values[i] = palloc(cases->count * sizeof(Datum));
+		nulls[i] = palloc(cases->count * sizeof(bool));
 	}
-	n = 0;
 	for (int k = 0; k < cases->count; k++)
 	{
-		Datum		row[NSTATE];
-		bool		rownulls[NSTATE];
+		Datum		row[LQ_NSTATE];
+		bool		rownulls[LQ_NSTATE];
 
 		if (!wanted(&cases->cases[k]))
 			continue;
-		state_values(&cases->cases[k], p->versions[p->nversions - 1].number,
-					 row, rownulls);
-		for (int i = 0; i < NSTATE; i++)
+		lq_state_row_write(&cases->cases[k], published_version(p), true, row, rownulls);
+		for (int i = 0; i < LQ_NSTATE; i++)
 		{
 			values[i][n] = row[i];
 			nulls[i][n] = rownulls[i];
 		}
 		n++;
 	}
-	state_types(elements);
-	arrays[0] = PointerGetDatum(keys);
-	for (int i = 0; i < NSTATE; i++)
+	if (n == 0)
+		return;
+	for (int i = 0; i < LQ_NSTATE; i++)
 	{
+		Oid			type = lq_side_column_type(&lq_side_tables[LQ_SIDE_STATE].columns[i],
+											   p->key_type);
 		int16		len;
 		bool		byval;
 		char		align;
 		int			lbound = 1;
 
-		get_typlenbyvalalign(elements[i], &len, &byval, &align);
-		arrays[i + 1] = PointerGetDatum(construct_md_array(values[i], nulls[i], 1, &n,
-														   &lbound, elements[i],
-														   len, byval, align));
+		get_typlenbyvalalign(type, &len, &byval, &align);
+		arrays[i] = PointerGetDatum(construct_md_array(values[i], nulls[i], 1, &n, &lbound,
+													   type, len, byval, align));
 	}
-	lq_plan_run(plan_write(p, which), arrays, NULL, false);
-	if (wanted == is_dirty_new && SPI_processed != n)
+	lq_plan_run(plan_insert(p, which), arrays, NULL, false);
+	if (which == LQ_PLAN_INSERT && SPI_processed != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to the state of leads due to concurrent update")));
+}
+
+/* write the dirty cases that have a row */
+static void
+update_states(LqCases *cases)
+{
+	int			published = published_version(cases->pipeline);
+	LqSideRows *rows = NULL;
+
+	for (int i = 0; i < cases->count; i++)
+	{
+		LqCase	   *c = &cases->cases[i];
+		Datum		values[LQ_NSTATE];
+		bool		nulls[LQ_NSTATE];
+
+		if (!is_dirty_stored(c))
+			continue;
+		if (rows == NULL)
+			rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_STATE, false);
+		lq_state_row_write(c, published, cases->forward, values, nulls);
+		lq_side_rows_update(rows, &c->side_row, values, nulls);
+	}
+	if (rows != NULL)
+		lq_side_rows_close(rows);
 }
 
 /* is it a move, and not only a beginning? */
@@ -729,8 +515,8 @@ void
 lq_cases_write(LqCases *cases)
 {
 	SPI_connect();
-	write_states(cases, cases->forward ? LQ_PLAN_FORWARD : LQ_PLAN_UPDATE, is_dirty_stored);
-	write_states(cases, LQ_PLAN_INSERT, is_dirty_new);
+	update_states(cases);
+	insert_states(cases, LQ_PLAN_INSERT, is_dirty_new);
 	for (int i = 0; i < cases->count; i++)
 	{
 		LqCase	   *c = &cases->cases[i];
@@ -767,7 +553,7 @@ lq_cases_archive(LqCases *cases, TimestampTz before)
 								lq_side_name(p, "baseline")), 1, types, values);
 	for (int i = 0; i < cases->count; i++)
 		cases->cases[i].archived_at = before;
-	write_states(cases, LQ_PLAN_INSERT_BASELINE, is_dirty);
+	insert_states(cases, LQ_PLAN_INSERT_BASELINE, is_dirty);
 	(void) lq_execute(lq_format("UPDATE %s SET archived_at = $2 WHERE lead = ANY ($1)",
 								lq_side_name(p, "qualification")), 2, types, values);
 	SPI_finish();

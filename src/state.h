@@ -7,6 +7,7 @@
 
 #include "attributes.h"
 #include "model.h"
+#include "storage/itemptr.h"
 #include "utils/array.h"
 
 /* what "excluded" says of a lead that erase_lead() has erased, beside no stage and no score */
@@ -64,6 +65,7 @@ typedef struct LqCase
 	/* the stored state */
 	bool		stored;			/* a side row exists */
 	bool		scored;			/* ... with a score */
+	ItemPointerData side_row;	/* ... there */
 	bool		written_here;	/* ... by this transaction */
 	bool		first_touch;	/* was there before, but never scored */
 	bool		erased;			/* by erase_lead(): counts as if it did not exist */
@@ -135,10 +137,6 @@ typedef enum LqPlan
 {
 	LQ_PLAN_LOCK,
 	LQ_PLAN_LOOK,
-	LQ_PLAN_READ,
-	LQ_PLAN_READ_BASELINE,
-	LQ_PLAN_UPDATE,
-	LQ_PLAN_FORWARD,
 	LQ_PLAN_INSERT,
 	LQ_PLAN_INSERT_BASELINE,
 	LQ_PLAN_STAGE,
