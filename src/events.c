@@ -101,23 +101,57 @@ answer_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event)
 									 reader->rel, slot);
 }
 
-/* a key as bytes that sort as the key does */
-static void
-key_encode(LqReader *reader, const char *text, LqPosition *pos)
+/* the key of a row, a number or else text; false if it is null */
+bool
+lq_activity_key(LqReader *reader, TupleTableSlot *slot, int64 *number, char **text)
 {
-	if (reader->source->key_is_integer)
-	{
-		uint64		flipped = (uint64) strtoll(text, NULL, 10) ^ (UINT64CONST(1) << 63);
-		char	   *bytes = palloc(sizeof(uint64));
+	const LqSource *source = reader->source;
+	bool		isnull;
 
-		flipped = pg_hton64(flipped);
-		memcpy(bytes, &flipped, sizeof(uint64));
-		pos->key = bytes;
-		pos->keylen = sizeof(uint64);
-		return;
+	*text = NULL;
+	if (!source->key_is_integer)
+	{
+		*text = lq_guard_text(reader->guard, NULL, source->key, reader->rel, slot);
+		return *text != NULL;
 	}
-	pos->key = pstrdup(text);
-	pos->keylen = strlen(text);
+	*number = DatumGetInt64(lq_guard_value(reader->guard, NULL, source->key, reader->rel, slot,
+										   &isnull));
+	return !isnull;
+}
+
+/* the key in the event's position: bytes that sort as the key does */
+static void
+key_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event)
+{
+	int64		number;
+	uint64		flipped;
+	char	   *text;
+	char	   *bytes;
+
+	event->pos.key = "";
+	event->pos.keylen = 0;
+	if (!lq_activity_key(reader, slot, &number, &text))
+		text = "";
+	else if (text != NULL)
+	{
+		event->pos.key = text;
+		event->pos.keylen = strlen(text);
+	}
+	else
+	{
+		flipped = pg_hton64((uint64) number ^ (UINT64CONST(1) << 63));
+		bytes = palloc(sizeof(uint64));
+		memcpy(bytes, &flipped, sizeof(uint64));
+		event->pos.key = bytes;
+		event->pos.keylen = sizeof(uint64);
+		if (reader->explaining)
+			text = psprintf(INT64_FORMAT, number);
+	}
+	if (reader->explaining)
+	{
+		event->source_name = reader->source->name;
+		event->key_text = text;
+	}
 }
 
 /*
@@ -144,17 +178,23 @@ lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead)
 
 /* say once a statement that a row without a usable time is passed over */
 static void
-warn_of_time(LqReader *reader, const char *key, bool isnull)
+warn_of_time(LqReader *reader, TupleTableSlot *slot, bool isnull)
 {
+	int64		number;
+	char	   *key;
+
 	if (!reader->live || reader->warned)
 		return;
 	reader->warned = true;
+	if (!lq_activity_key(reader, slot, &number, &key))
+		key = "";
+	else if (key == NULL)
+		key = psprintf(INT64_FORMAT, number);
 	ereport(WARNING,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 			 errmsg("%s \"%s\" of %s is not scored: its time is %s",
 					reader->source->number == LQ_ANSWERS ? "answer" : "activity",
-					key == NULL ? "" : key, reader->source->name,
-					isnull ? "null" : "infinite"),
+					key, reader->source->name, isnull ? "null" : "infinite"),
 			 errhint("Give column \"%s\" a time; the row is scored when it is updated.",
 					 reader->source->activity_at)));
 }
@@ -187,8 +227,6 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 {
 	LqSource   *source = reader->source;
 	bool		isnull;
-	bool		finite;
-	char	   *key;
 	char	   *type;
 
 	if (!lq_activity_lead(reader, slot, lead))
@@ -196,22 +234,15 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 	memset(event, 0, sizeof(LqEvent));
 	event->pos.kind = source->number == LQ_ANSWERS ? LQ_EVENT_ANSWER : LQ_EVENT_ACTIVITY;
 	event->pos.source = source->number;
-	finite = lq_activity_at(reader, slot, &event->pos.at, &isnull);
-	key = lq_guard_text(reader->guard, NULL, source->key, reader->rel, slot);
-	if (!finite)
+	if (!lq_activity_at(reader, slot, &event->pos.at, &isnull))
 	{
-		warn_of_time(reader, key, isnull);
+		warn_of_time(reader, slot, isnull);
 		return false;
 	}
 	event->model = lq_model_at(reader->pipeline, event->pos.at);
 	if (event->model == NULL)
 		return false;
-	key_encode(reader, key == NULL ? "" : key, &event->pos);
-	if (reader->explaining)
-	{
-		event->source_name = source->name;
-		event->key_text = key;
-	}
+	key_read(reader, slot, event);
 	if (source->number == LQ_ANSWERS)
 		answer_read(reader, slot, event);
 	else
@@ -221,8 +252,6 @@ lq_activity_read(LqReader *reader, TupleTableSlot *slot, LqEvent *event, Datum *
 		if (type != NULL && type != source->type_value)
 			pfree(type);
 	}
-	if (key != NULL && !reader->explaining)
-		pfree(key);
 	return true;
 }
 

@@ -25,6 +25,7 @@ extern bool lq_activity_read(LqReader *reader, TupleTableSlot *slot,
 							 LqEvent *event, Datum *lead);
 extern bool lq_activity_lead(LqReader *reader, TupleTableSlot *slot, Datum *lead);
 extern bool lq_activity_at(LqReader *reader, TupleTableSlot *slot, TimestampTz *at, bool *isnull);
+extern bool lq_activity_key(LqReader *reader, TupleTableSlot *slot, int64 *number, char **text);
 extern char *lq_activity_type(LqReader *reader, TupleTableSlot *slot);
 extern void lq_append_activities(StringInfo buf, const LqSource *source, Relation rel);
 extern void lq_append_about_leads(StringInfo buf, const LqPipeline *p, const LqSource *source);

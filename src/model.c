@@ -35,6 +35,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -725,6 +726,11 @@ lq_key_parse(LqPipeline *pipeline, const char *text)
 int
 lq_key_cmp(LqPipeline *pipeline, Datum a, Datum b)
 {
+	/* there are many, and the usual ones are simple */
+	if (pipeline->key_cmp.fn_oid == F_BTINT8CMP)
+		return DatumGetInt64(a) < DatumGetInt64(b) ? -1 : DatumGetInt64(a) > DatumGetInt64(b);
+	if (pipeline->key_cmp.fn_oid == F_BTINT4CMP)
+		return DatumGetInt32(a) < DatumGetInt32(b) ? -1 : DatumGetInt32(a) > DatumGetInt32(b);
 	return DatumGetInt32(FunctionCall2Coll(&pipeline->key_cmp,
 										   pipeline->key_collation, a, b));
 }

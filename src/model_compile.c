@@ -119,8 +119,10 @@ compile_source(LqPipeline *p, LqSource *source)
 								  p->key_type, "activity_lead", source->name);
 	source->at = condition_make(p, time_expression(source), TIMESTAMPTZOID,
 								"activity_at", source->name);
-	source->key = condition_make(p, cast_expression(source->activity_key, key_type, TEXTOID),
-								 TEXTOID, "activity_key", source->name);
+	source->key = condition_make(p, cast_expression(source->activity_key, key_type,
+													source->key_is_integer ? INT8OID : TEXTOID),
+								 source->key_is_integer ? INT8OID : TEXTOID,
+								 "activity_key", source->name);
 	if (source->activity_type != NULL)
 		source->type = condition_make(p, cast_expression(source->activity_type,
 														 get_atttype(relid, type), TEXTOID),

@@ -77,6 +77,8 @@ add(double a, double b)
 static double
 decay_factor(uint64 dt, int64 period)
 {
+	if (dt == 0)
+		return 1;				/* so it is at each event, asked several times */
 	if (dt == PG_UINT64_MAX)
 		return 0;
 	return exp2(-((double) dt / (double) period));

@@ -42,6 +42,7 @@ touch_row(Touches *t)
 	bool		nulls[6] = {false};
 	Datum		lead;
 	TimestampTz at;
+	int64		number = 0;
 	char	   *key;
 	char	   *type;
 
@@ -50,13 +51,12 @@ touch_row(Touches *t)
 	type = lq_activity_type(reader, t->slot);
 	if (type == NULL || !lq_activity_at(reader, t->slot, &at, &nulls[1]))
 		return;
-	key = lq_guard_text(reader->guard, NULL, source->key, reader->rel, t->slot);
+	nulls[3] = !lq_activity_key(reader, t->slot, &number, &key) || key != NULL;
 	values[0] = CStringGetTextDatum(lq_key_text(reader->pipeline, lead));
 	values[1] = TimestampTzGetDatum(at);
 	values[2] = Int32GetDatum(source->number);
-	nulls[3] = !source->key_is_integer || key == NULL;
-	values[3] = nulls[3] ? (Datum) 0 : Int64GetDatum(strtoll(key, NULL, 10));
-	nulls[4] = source->key_is_integer || key == NULL;
+	values[3] = Int64GetDatum(number);
+	nulls[4] = key == NULL;
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(key);
 	values[5] = CStringGetTextDatum(type);
 	tuplestore_putvalues(t->rsinfo->setResult, t->rsinfo->setDesc, values, nulls);
