@@ -171,9 +171,8 @@ lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *))
 void
 lq_pipeline_lock(LqPipeline *p)
 {
-	Oid			schema = get_namespace_oid(p->leads_schema, true);
-	Oid			side = !OidIsValid(schema) ? InvalidOid :
-		get_relname_relid(psprintf("%s_qualification", p->prefix), schema);
+	Oid			side = lq_find_relation(p->leads_schema,
+										psprintf("%s_qualification", p->prefix));
 
 	LockRelationOid(p->leads, RowExclusiveLock);
 	if (OidIsValid(side))

@@ -34,6 +34,7 @@ struct LqSideWriter
 	ResultRelInfo *result;
 	EPQState	epq;
 	TupleTableSlot *slot;		/* the new row */
+	Snapshot	latest;			/* where the transaction's is older; or NULL */
 };
 
 /* ----------------------------------------------------------------
@@ -129,6 +130,8 @@ close_writer(LqSideWriter *writer)
 {
 	ExecASUpdateTriggers(writer->estate, writer->result, NULL);
 	AfterTriggerEndQuery(writer->estate);
+	if (writer->latest != NULL)
+		UnregisterSnapshot(writer->latest);
 	EvalPlanQualEnd(&writer->epq);
 	ExecCloseIndices(writer->result);
 	ExecResetTupleTable(writer->estate->es_tupleTable, false);
@@ -264,9 +267,13 @@ open_writer(LqSideRows *rows)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, rows->rel, 1, NULL, 0);
+	/* so that AFTER triggers do not open another one */
+	estate->es_opened_result_relations = list_make1(writer->result);
 	LQ_EVAL_PLAN_QUAL_INIT(&writer->epq, estate);
 	writer->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rows->rel), &TTSOpsVirtual);
 	ExecOpenIndices(writer->result, false);
+	if (IsolationUsesXactSnapshot())
+		writer->latest = RegisterSnapshot(GetLatestSnapshot());
 	AfterTriggerBeginQuery();
 	ExecBSUpdateTriggers(estate, writer->result);
 	return writer;
@@ -286,6 +293,11 @@ lq_side_rows_update(LqSideRows *rows, ItemPointer tid, const Datum *values, cons
 	new = writer->slot;
 	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, rows->slot))
 		elog(ERROR, "a row of table \"%s\" is gone", RelationGetRelationName(rows->rel));
+	if (writer->latest != NULL &&
+		!table_tuple_satisfies_snapshot(rows->rel, rows->slot, writer->latest))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
 	slot_getallattrs(rows->slot);
 	ExecClearTuple(new);
 	memcpy(new->tts_values, rows->slot->tts_values, natts * sizeof(Datum));

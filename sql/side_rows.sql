@@ -1,0 +1,92 @@
+-- <leads>_qualification is an ordinary table: what its owner adds to it stays,
+-- and what he takes away is named.
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_qualify;
+SET timezone = 'UTC';
+CREATE SCHEMA side_rows;
+SET search_path = side_rows;
+CREATE TABLE lead (id int PRIMARY KEY, created_at timestamptz NOT NULL);
+CREATE TABLE activity (id int PRIMARY KEY, lead_id int, type text, at timestamptz);
+CREATE INDEX ON activity (lead_id);
+SELECT FROM lead_qualify.attach('side', 'lead', 'activity', template => 'empty', time_zone => 'UTC');
+INSERT INTO lead_qualify.rule (pipeline, name, activity_type, points) VALUES ('side', 'visit', 'visit', 1);
+INSERT INTO lead_qualify.gate (pipeline, stage, name, min_engagement) VALUES ('side', 'mql', 'score', 3);
+SELECT FROM lead_qualify.publish('side', effective_from => '-infinity');
+INSERT INTO lead SELECT i, '2024-01-01' FROM generate_series(1, 3) i;
+INSERT INTO activity SELECT i, i, 'visit', '2024-02-01' FROM generate_series(1, 3) i;
+CREATE VIEW state AS SELECT lead, stage, total_at_event AS total, scored_at::date AS scored FROM lead_qualification ORDER BY 1;
+
+-- a column, an index on what changes, one on an expression, a check and a row trigger of the owner's
+ALTER TABLE lead_qualification ADD COLUMN note text DEFAULT 'mine', ADD COLUMN twice float8 GENERATED ALWAYS AS (2 * total_at_event) STORED,
+	ADD CONSTRAINT few CHECK (total_at_event <= 5);
+CREATE INDEX by_total ON lead_qualification (total_at_event);
+CREATE INDEX by_stage ON lead_qualification (upper(stage)) WHERE stage <> 'lead';
+UPDATE lead_qualification SET note = 'of lead ' || lead WHERE lead < 3;
+CREATE TABLE seen (n int GENERATED ALWAYS AS IDENTITY, what text);
+CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO side_rows.seen (what) VALUES (format('%s %s: %s -> %s', tg_when, tg_level, old.total_at_event, new.total_at_event));
+	RETURN new;
+END $$;
+CREATE FUNCTION spoken() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO side_rows.seen (what) VALUES (tg_when || ' ' || tg_level);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER before_row BEFORE UPDATE ON lead_qualification FOR EACH ROW EXECUTE FUNCTION seen();
+CREATE TRIGGER after_row AFTER UPDATE ON lead_qualification FOR EACH ROW EXECUTE FUNCTION seen();
+CREATE TRIGGER before_statement BEFORE UPDATE ON lead_qualification FOR EACH STATEMENT EXECUTE FUNCTION spoken();
+CREATE TRIGGER after_statement AFTER UPDATE ON lead_qualification FOR EACH STATEMENT EXECUTE FUNCTION spoken();
+INSERT INTO activity SELECT 10 + i, i % 2 + 1, 'visit', timestamptz '2024-02-02' + i * interval '1 hour' FROM generate_series(1, 3) i;
+SELECT what FROM seen ORDER BY n;
+TABLE state;
+SELECT lead, note, twice FROM lead_qualification ORDER BY 1;
+SET enable_seqscan = off;
+SELECT lead FROM lead_qualification WHERE total_at_event = 3;
+SELECT lead FROM lead_qualification WHERE upper(stage) = 'MQL' AND stage <> 'lead';
+RESET enable_seqscan;
+SELECT * FROM lead_qualify.verify('side');
+
+-- a check that fails undoes the statement
+\set VERBOSITY terse
+INSERT INTO activity SELECT 20 + i, 1, 'visit', timestamptz '2024-02-03' + i * interval '1 hour' FROM generate_series(1, 9) i;
+\set VERBOSITY default
+ALTER TABLE lead_qualification DROP CONSTRAINT few;
+
+-- a row trigger may leave a row as it was; verify() finds it
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER a_keep BEFORE UPDATE ON lead_qualification FOR EACH ROW EXECUTE FUNCTION keep();
+INSERT INTO activity VALUES (30, 3, 'visit', '2024-02-04');
+TABLE state;
+SELECT lead, item FROM lead_qualify.verify('side') ORDER BY 2;
+DROP TRIGGER a_keep ON lead_qualification;
+SELECT lead_qualify.recompute('side');
+TABLE state;
+
+-- what is not possible
+CREATE TRIGGER rows AFTER UPDATE ON lead_qualification REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION spoken();
+INSERT INTO activity VALUES (40, 3, 'visit', '2024-02-05');
+DROP TRIGGER rows ON lead_qualification;
+ALTER TABLE lead_qualification DROP CONSTRAINT lead_qualification_pkey;
+INSERT INTO activity VALUES (41, 3, 'visit', '2024-02-05');
+ALTER TABLE lead_qualification ADD PRIMARY KEY (lead);
+INSERT INTO activity VALUES (42, 3, 'visit', '2024-02-05');
+
+-- columns in another order, as a restore by hand may leave them
+ALTER TABLE lead_qualification DROP COLUMN note;
+BEGIN;
+DROP VIEW state;
+ALTER TABLE lead_qualification RENAME COLUMN gate TO gate_old;
+ALTER TABLE lead_qualification ADD COLUMN gate text;
+UPDATE lead_qualification SET gate = gate_old;
+ALTER TABLE lead_qualification DROP COLUMN gate_old CASCADE;
+INSERT INTO activity VALUES (43, 3, 'visit', '2024-02-06');
+SELECT lead, stage, gate, total_at_event AS total FROM lead_qualification ORDER BY 1;
+ROLLBACK;
+SELECT * FROM lead_qualify.verify('side');
+
+SET client_min_messages = warning;
+DROP VIEW state;
+SELECT FROM lead_qualify.detach('side', keep_data => false);
+DROP SCHEMA side_rows CASCADE;
