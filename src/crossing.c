@@ -42,10 +42,8 @@
 #include "utils/timestamp.h"
 
 #include "crossing.h"
+#include "falling.h"
 #include "score_internal.h"
-
-#define TICK 1000				/* microseconds of the grid */
-#define LAST_TICK ((int64) (END_TIMESTAMP - 1) / TICK)
 
 /*
  * After so many half-lives no double is left of a double: 2^1024 to 2^-1075.
@@ -125,9 +123,7 @@ typedef struct Sum
 
 typedef struct Search
 {
-	const LqScore *score;
-	int			dimension;
-	double		threshold;
+	LqQuestion	asked;
 	int			nparts;
 	Part	   *parts;
 	int			nhalf_lives;
@@ -285,9 +281,9 @@ add_limited(const Search *search, const Moment *from, const Moment *to,
 static const Sum *
 bound(Search *search, const Moment *from, const Moment *to)
 {
-	const LqScore *score = search->score;
-	bool		one = search->dimension >= 0;
-	int			end = one ? search->dimension + 1 : score->ndimensions;
+	const LqScore *score = search->asked.score;
+	bool		one = search->asked.dimension >= 0;
+	int			end = one ? search->asked.dimension + 1 : score->ndimensions;
 	Sum		   *of_rule = &search->sums[0],
 			   *of_dimension = &search->sums[1],
 			   *total = &search->sums[2],
@@ -295,7 +291,7 @@ bound(Search *search, const Moment *from, const Moment *to)
 	int			i = 0;
 
 	clear(search, total, 0);
-	for (int d = one ? search->dimension : 0; d < end; d++)
+	for (int d = one ? search->asked.dimension : 0; d < end; d++)
 	{
 		const LqDimension *dim = &score->dimensions[d];
 
@@ -338,14 +334,6 @@ bound(Search *search, const Moment *from, const Moment *to)
  * ----------------------------------------------------------------
  */
 
-/* the first tick after a time */
-static int64
-first_tick(TimestampTz at)
-{
-	/* division rounds towards 0 */
-	return at / TICK + (at < 0 && at % TICK != 0 ? 0 : 1);
-}
-
 /* index of the first entry of a part that is worth something at "at" */
 static int
 first_live(const Part *part, TimestampTz at)
@@ -373,7 +361,7 @@ move_to(Search *search, Moment *moment, int64 tick)
 
 	moment->tick = tick;
 	/* the longest spans do not fit into int64 */
-	moment->since = (double) ((uint64) at - (uint64) search->score->as_of);
+	moment->since = (double) ((uint64) at - (uint64) search->asked.score->as_of);
 	for (int i = 0; i < search->nhalf_lives; i++)
 		moment->factors[i] = exp2(-(moment->since /
 									(double) search->half_lives[i].period));
@@ -385,14 +373,6 @@ move_to(Search *search, Moment *moment, int64 tick)
 	moment->value = bound(search, moment, moment)->low;
 }
 
-/* what score.c says, which has the last word */
-static double
-value_at(const Search *search, int64 tick)
-{
-	return search->dimension < 0 ? lq_score_total(search->score, tick * TICK, false) :
-		lq_score_points(search->score, search->dimension, tick * TICK, false);
-}
-
 /*
  * Is the value below the threshold?  score.c need not be asked where its answer
  * is plain.
@@ -400,11 +380,11 @@ value_at(const Search *search, int64 tick)
 static bool
 is_below(const Search *search, const Moment *moment)
 {
-	if (lq_reaches(moment->value - search->error, search->threshold))
+	if (lq_reaches(moment->value - search->error, search->asked.threshold))
 		return false;
-	if (!lq_reaches(moment->value + search->error, search->threshold))
+	if (!lq_reaches(moment->value + search->error, search->asked.threshold))
 		return true;
-	return !lq_reaches(value_at(search, moment->tick), search->threshold);
+	return !lq_reaches(lq_asked_value(&search->asked, moment->tick), search->asked.threshold);
 }
 
 /* ----------------------------------------------------------------
@@ -449,9 +429,9 @@ judge(Search *search, const Moment *from, const Moment *to)
 		return FALLS;
 	if (sum->slope_low >= 0 && sum->drop == 0)
 		return STAYS;
-	if (lq_reaches(sum->low - search->error, search->threshold) ||
+	if (lq_reaches(sum->low - search->error, search->asked.threshold) ||
 		lq_reaches(least(sum, from, to, span) - search->error,
-				   search->threshold))
+				   search->asked.threshold))
 		return STAYS;
 
 	/*
@@ -498,197 +478,6 @@ cut(const Search *search, const Moment *from, const Moment *to)
 }
 
 /*
- * A tick at which the value reaches the threshold and a later one at which it
- * does not, between which it only falls.
- */
-typedef struct Bracket
-{
-	int64		reaches;
-	int64		below;
-	double		value_reaches;
-	double		value_below;
-} Bracket;
-
-/* true: the tick is below */
-static bool
-probe(const Search *search, Bracket *bracket, int64 tick)
-{
-	double		value = value_at(search, tick);
-
-	if (lq_reaches(value, search->threshold))
-	{
-		bracket->reaches = tick;
-		bracket->value_reaches = value;
-		return false;
-	}
-	bracket->below = tick;
-	bracket->value_below = value;
-	return true;
-}
-
-/*
- * Come near the moment from the earlier side, in steps of the shortest period,
- * which double: the interval may be thousands of them long.
- */
-static void
-gallop(const Search *search, Bracket *bracket)
-{
-	const LqScore *score = search->score;
-	int64		step = LAST_TICK;
-
-	for (int i = 0; i < score->nterms; i++)
-		if (score->terms[i].decay != LQ_DECAY_NONE)
-			step = Min(step, score->terms[i].period / TICK);
-	step = Max(step, 1);
-	while (step < bracket->below - bracket->reaches &&
-		   !probe(search, bracket, bracket->reaches + step))
-		step *= 2;
-}
-
-/*
- * The tick in the bracket at which the value would first be below if it fell as one
- * exponential does, or as a line where that cannot be.
- */
-static int64
-guess(const Bracket *bracket, double threshold)
-{
-	double		high = bracket->value_reaches;
-	double		low = bracket->value_below;
-	double		span = (double) (bracket->below - bracket->reaches);
-	double		part;
-
-	if (threshold > 0 && low > 0)
-		part = log(high / threshold) / log(high / low);
-	else
-		part = (high - threshold) / (high - low);
-	/* rounding may make anything of it, also no number */
-	part = part > 0 ? Min(part, 1) : 0;
-	return Min(bracket->reaches + 1 + (int64) (part * span), bracket->below - 1);
-}
-
-/*
- * The first tick below.  A guess comes near, so a tick a little beyond it is tried
- * next, farther beyond after a guess that was worse; at most in the middle, so
- * that this is never much worse than a bisection.
- */
-static int64
-narrow(const Search *search, Bracket bracket)
-{
-	double		least = lq_least_reaching(search->threshold);
-	int			shift = 10;		/* beyond: so many times half of what is left */
-
-	gallop(search, &bracket);
-	while (bracket.below - bracket.reaches > 1)
-	{
-		bool		below = probe(search, &bracket, guess(&bracket, least));
-		int64		span = bracket.below - bracket.reaches;
-		int64		step = Min((span >> shift) + 1, span / 2);
-
-		if (span > 1 &&
-			probe(search, &bracket,
-				  below ? bracket.below - step : bracket.reaches + step) == below)
-			shift = Max(shift / 2, 1);
-	}
-	return bracket.below;
-}
-
-/*
- * When sums that decay exponentially would fall below if nothing limited them, in
- * microseconds after as_of; NaN if the score has other ones, or they never do.
- * Newton's method on the logarithm, which is nearly a line, and convex: it comes
- * from the left.
- */
-static double
-unlimited_crossing(const Search *search)
-{
-	const LqScore *score = search->score;
-	bool		one = search->dimension >= 0;
-	double		least = lq_least_reaching(search->threshold);
-	double		constant = 0;
-	double		at = 0;
-
-	for (int i = 0; i < score->ndimensions; i++)
-		if (!one || i == search->dimension)
-			constant += (one ? 1 : score->dimensions[i].weight) * score->dimensions[i].base;
-	for (int round = 0; round < 20; round++)
-	{
-		double		sum = 0;
-		double		slope = 0;
-		double		settled = constant;
-		double		step;
-
-		for (int i = 0; i < score->nterms; i++)
-		{
-			const LqTerm *term = &score->terms[i];
-			double		points = term->sum *
-				(one ? term->dimension == search->dimension :
-				 score->dimensions[term->dimension].weight);
-
-			if (LQ_HAS_ENTRIES(term->decay))
-				return get_float8_nan();
-			if (term->decay == LQ_DECAY_EXPONENTIAL)
-			{
-				double		rate = M_LN2 / (double) term->period;
-
-				points *= exp(-rate * at);
-				sum += points;
-				slope += rate * points;
-			}
-			else
-				settled += points;
-		}
-		step = log(sum / (least - settled)) * sum / slope;
-		/* not so if it is infinite, or no number */
-		if (!(fabs(step) < (double) END_TIMESTAMP))
-			return get_float8_nan();
-		at += step;
-		if (fabs(step) < TICK / 2)
-			break;
-	}
-	return at;
-}
-
-/* can time only take from the score? */
-bool
-lq_score_only_falls(const LqScore *score)
-{
-	for (int i = 0; i < score->ndimensions; i++)
-		if (score->dimensions[i].weight < 0)
-			return false;
-	for (int i = 0; i < score->nterms; i++)
-		if (score->terms[i].sum < 0)
-			return false;
-	for (int i = 0; i < score->nentries; i++)
-		if (score->entries[i].points < 0)
-			return false;
-	return true;
-}
-
-/* of a score that only falls; as first_below() */
-static int64
-falls_below(const Search *search, int64 first, int64 last)
-{
-	double		at = unlimited_crossing(search);
-	Bracket		bracket;
-	bool		found = false;
-
-	if (probe(search, &bracket, first))
-		return first;
-	if (at > 0 && at < (double) (END_TIMESTAMP - search->score->as_of))
-	{
-		int64		tick = first_tick(search->score->as_of + (int64) at);
-
-		if (tick > first && tick < last)
-			found = probe(search, &bracket, tick);
-		if (found && tick - 1 > first)
-			(void) probe(search, &bracket, tick - 1);
-	}
-	if (!found && (first == last || !probe(search, &bracket, last)))
-		return first - 1;
-	return narrow(search, bracket);
-}
-
-/*
  * First tick from "first" to "last" at which the value is below; -1 less than
  * "first": none.  Ends of intervals that wait are on a stack.
  */
@@ -697,7 +486,7 @@ first_below(Search *search, Moment *from, Moment *to, int64 first, int64 last)
 {
 	int64		ends[MAX_DEPTH];
 	int			nends = 0;
-	int64		intervals = MAX_INTERVALS(search->score->nentries);
+	int64		intervals = MAX_INTERVALS(search->asked.score->nentries);
 
 	move_to(search, from, first);
 	if (is_below(search, from))
@@ -721,8 +510,8 @@ first_below(Search *search, Moment *from, Moment *to, int64 first, int64 last)
 			continue;
 		}
 		if (verdict == FALLS && is_below(search, to))
-			return narrow(search,
-						  (Bracket) {from->tick, to->tick, from->value, to->value});
+			return lq_narrow(&search->asked,
+						  (LqBracket) {from->tick, to->tick, from->value, to->value});
 		if (nends == 0)
 			return first - 1;
 		from = to;
@@ -780,7 +569,7 @@ take_entries(const Search *search, Part *part)
 		const LqEntry *entry = &part->entries[i];
 		double		left = (double)
 			((uint64) part->period -
-			 ((uint64) search->score->as_of - (uint64) entry->at));
+			 ((uint64) search->asked.score->as_of - (uint64) entry->at));
 
 		rest--;
 		*rest = rest[1];
@@ -805,10 +594,10 @@ take_entries(const Search *search, Part *part)
 static double
 take_term(Search *search, int number, Part *part, Rest *rests)
 {
-	const LqScore *score = search->score;
+	const LqScore *score = search->asked.score;
 	const LqTerm *term = &score->terms[number];
 
-	if (search->dimension >= 0 ? term->dimension != search->dimension :
+	if (search->asked.dimension >= 0 ? term->dimension != search->asked.dimension :
 		score->dimensions[term->dimension].weight == 0)
 		return 0;
 	if (TIMESTAMP_IS_NOBEGIN(score->as_of) && term->decay != LQ_DECAY_NONE)
@@ -864,7 +653,7 @@ dimension_size(const LqDimension *dim, double points)
 static void
 take_terms(Search *search, Rest *rests, double *sizes)
 {
-	const LqScore *score = search->score;
+	const LqScore *score = search->asked.score;
 	double		size = 0;
 
 	for (int i = 0; i < score->nterms; i++)
@@ -884,9 +673,9 @@ take_terms(Search *search, Rest *rests, double *sizes)
 	{
 		const LqDimension *dim = &score->dimensions[i];
 
-		if (search->dimension < 0)
+		if (search->asked.dimension < 0)
 			size += fabs(dim->weight) * dimension_size(dim, sizes[i]);
-		else if (search->dimension == i)
+		else if (search->asked.dimension == i)
 			size = dimension_size(dim, sizes[i]);
 	}
 	search->error = rounding_error(score, size);
@@ -899,7 +688,7 @@ take_terms(Search *search, Rest *rests, double *sizes)
 static int64
 settled(const Search *search)
 {
-	TimestampTz as_of = search->score->as_of;
+	TimestampTz as_of = search->asked.score->as_of;
 	uint64		most = (uint64) (END_TIMESTAMP - 1) - (uint64) as_of;
 	uint64		longest = 0;
 
@@ -921,7 +710,7 @@ settled(const Search *search)
 static int64
 search_below(Search *search, int64 first)
 {
-	const LqScore *score = search->score;
+	const LqScore *score = search->asked.score;
 	Moment		moments[2];
 	int			n = score->nterms;
 	Rest	   *rests = palloc((score->nentries + n) * sizeof(Rest));
@@ -966,10 +755,10 @@ lq_score_crossing(const LqScore *score, int dimension, double threshold,
 	if (first > LAST_TICK)
 		return DT_NOEND;
 
-	search.score = score;
-	search.dimension = dimension;
-	search.threshold = threshold;
-	found = lq_score_only_falls(score) ? falls_below(&search, first, LAST_TICK) :
+	search.asked.score = score;
+	search.asked.dimension = dimension;
+	search.asked.threshold = threshold;
+	found = lq_score_only_falls(score) ? lq_falls_below(&search.asked, first, LAST_TICK) :
 		search_below(&search, first);
 	return found < first ? DT_NOEND : found * TICK;
 }
