@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "live.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -154,60 +155,116 @@ lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata)
 		collect(live, source, trigdata->tg_relation, trigdata->tg_newslot, true);
 }
 
-/* one collected row becomes an arrival */
-static void
-read_collected(LqLive *live, LqGuard *guard, const Deferred *d, LqArrivals *arrivals)
+/* a flush at work, as lq_guard_run() takes it; the table of the last row stays open */
+typedef struct Flush
 {
-	LqReader	reader = {0};
+	LqLive	   *live;
+	Collected  *rows;
+	LqGuard		guard;
+	LqReader	reader;
+	Oid			relid;			/* of reader.rel, which is NULL if that is gone */
 	TupleTableSlot *slot;
+	LqArrivals	arrivals;
+} Flush;
+
+static void
+close_table(Flush *flush)
+{
+	if (flush->reader.rel == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(flush->slot);
+	relation_close(flush->reader.rel, NoLock);
+	flush->reader.rel = NULL;
+}
+
+static void
+open_table(Flush *flush, Oid relid)
+{
+	close_table(flush);
+	flush->relid = relid;
+	flush->reader.rel = try_relation_open(relid, AccessShareLock);
+	if (flush->reader.rel != NULL)
+		flush->slot = MakeSingleTupleTableSlot(RelationGetDescr(flush->reader.rel),
+											   &TTSOpsHeapTuple);
+}
+
+/* one collected row becomes an arrival, unless its table was dropped since */
+static void
+read_collected(Flush *flush, const Deferred *d)
+{
+	LqReader   *reader = &flush->reader;
 	LqEvent		event;
 	Datum		lead;
 
-	reader.pipeline = live->pipeline;
-	reader.source = lq_source_get(live->pipeline, d->source);
-	reader.guard = guard;
-	reader.live = true;
-	if (reader.source == NULL || reader.source->lead == NULL)
+	reader->source = lq_source_get(flush->live->pipeline, d->source);
+	if (reader->source == NULL || reader->source->lead == NULL)
 		return;
-	reader.rel = try_relation_open(d->relid, AccessShareLock);
-	if (reader.rel == NULL)
-		return;					/* dropped since */
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(reader.rel), &TTSOpsHeapTuple);
-	ExecStoreHeapTuple(d->row, slot, false);
+	if (flush->relid != d->relid)
+		open_table(flush, d->relid);
+	if (reader->rel == NULL)
+		return;
+	ExecStoreHeapTuple(d->row, flush->slot, false);
 	if (d->replay)
 	{
-		if (lq_activity_lead(&reader, slot, &lead))
-			lq_arrivals_add(arrivals, lead, NULL);
+		if (lq_activity_lead(reader, flush->slot, &lead))
+			lq_arrivals_add(&flush->arrivals, lead, NULL);
 	}
-	else if (lq_activity_read(&reader, slot, &event, &lead))
-		lq_arrivals_add(arrivals, lead, &event);
-	ExecDropSingleTupleTableSlot(slot);
-	relation_close(reader.rel, NoLock);
+	else if (lq_activity_read(reader, flush->slot, &event, &lead))
+		lq_arrivals_add(&flush->arrivals, lead, &event);
+	ExecClearTuple(flush->slot);
+}
+
+static void
+read_all(void *arg)
+{
+	Flush	   *flush = arg;
+	ListCell   *lc;
+
+	foreach(lc, flush->rows->rows)
+	{
+		Deferred   *d = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (d->flushed == InvalidSubTransactionId)
+			read_collected(flush, d);
+	}
+}
+
+/* does anything wait to be scored at the end of the transaction? */
+bool
+lq_deferred_waits(const char *pipeline)
+{
+	Collected  *c = collected_of(pipeline, false);
+
+	return c != NULL && c->waiting > 0;
 }
 
 /* score all that waits for the pipeline; later calls find nothing */
 void
 lq_deferred_flush(LqLive *live)
 {
-	Collected  *c = collected_of(live->pipeline->name, false);
-	LqArrivals	arrivals = {0};
-	LqGuard		guard = {0};
+	Flush		flush = {0};
 	ListCell   *lc;
 
-	if (c == NULL || c->waiting == 0)
+	flush.live = live;
+	flush.rows = collected_of(live->pipeline->name, false);
+	if (flush.rows == NULL)
 		return;
-	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
+	flush.reader.pipeline = live->pipeline;
+	flush.reader.guard = &flush.guard;
+	flush.reader.live = true;
+	lq_guard_begin(&flush.guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
-	foreach(lc, c->rows)
+	lq_guard_run(&flush.guard, read_all, &flush);
+	lq_guard_end(&flush.guard);
+	close_table(&flush);
+	foreach(lc, flush.rows->rows)
 	{
 		Deferred   *d = lfirst(lc);
 
-		if (d->flushed != InvalidSubTransactionId)
-			continue;
-		read_collected(live, &guard, d, &arrivals);
-		d->flushed = GetCurrentSubTransactionId();
+		if (d->flushed == InvalidSubTransactionId)
+			d->flushed = GetCurrentSubTransactionId();
 	}
-	lq_guard_end(&guard);
-	c->waiting = 0;
-	lq_live_arrivals(live, &arrivals);
+	flush.rows->waiting = 0;
+	lq_live_arrivals(live, &flush.arrivals);
 }

@@ -90,11 +90,11 @@ is_source(const LqPipeline *p, Oid relid)
 }
 
 /*
- * The common preamble.  False: the pipeline is out of order, the statement
- * goes on without us.
+ * Which pipeline a trigger works for, with its tables locked against publish.
+ * False: it is out of order, the statement goes on without us.
  */
 bool
-lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
+lq_live_check(LqLive *live, TriggerData *trigdata, const char *function)
 {
 	const char *name;
 	LqPipeline *p;
@@ -128,9 +128,21 @@ lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
 				 errdetail("The owner of the table lacks the rights of the owner of the pipeline's leads table."),
 				 errhint("Drop the trigger, or let the leads owner attach the table.")));
 	}
+	live->pipeline = p;
+	return true;
+}
+
+/* the same, and from here on as the leads owner, in a context of its own */
+bool
+lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function)
+{
+	LqPipeline *p;
+
+	if (!lq_live_check(live, trigdata, function))
+		return false;
+	p = live->pipeline;
 	(void) lq_model_at(p, GetCurrentTimestamp());	/* compile before any guard */
 	live->inserting = false;
-	live->pipeline = p;
 	live->caller = GetUserId();
 	live->cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify trigger",
 									  ALLOCSET_DEFAULT_SIZES);

@@ -9,8 +9,6 @@
 #include "events.h"
 #include "sql.h"
 
-
-
 /* a trigger at work: the pipeline, with its tables locked against publish, as the leads owner */
 typedef struct LqLive
 {
@@ -49,6 +47,7 @@ typedef struct LqBusy
 
 /* from now on these; returns those before, to be put back, also after an error */
 extern LqBusy *lq_live_busy(LqBusy *leads);
+extern bool lq_live_check(LqLive *live, TriggerData *trigdata, const char *function);
 extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function);
 extern void lq_live_end(LqLive *live);
 extern void lq_live_cases_init(LqLive *live, LqCases *cases);
@@ -74,6 +73,7 @@ extern void lq_newcomers_init(void);	/* from _PG_init */
 
 /* deferred.c */
 extern void lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata);
+extern bool lq_deferred_waits(const char *pipeline);
 extern void lq_deferred_flush(LqLive *live);
 extern void lq_deferred_init(void); /* from _PG_init */
 

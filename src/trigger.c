@@ -83,6 +83,37 @@ activities_changed(LqLive *live, LqSource *source, TriggerData *trigdata)
 
 PG_FUNCTION_INFO_V1(lq_activity_changed);
 
+/* a row is only noted: no need to become the leads owner for each */
+static void
+collect(TriggerData *trigdata)
+{
+	LqLive		live;
+
+	if (lq_live_check(&live, trigdata, "activity_changed"))
+		lq_deferred_collect(&live, lq_live_source(&live, trigdata), trigdata);
+}
+
+/* scores what the trigger is about */
+static void
+score(TriggerData *trigdata, bool flush)
+{
+	LqLive		live;
+	LqSource   *source;
+
+	if (!lq_live_begin(&live, trigdata, "activity_changed"))
+		return;
+	source = lq_live_source(&live, trigdata);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		lq_recompute_all_leads(live.pipeline);
+	else if (!OidIsValid(source->relid) && source->lead == NULL)
+		;						/* a column is gone: lead_qualify.problem says so */
+	else if (flush)
+		lq_deferred_flush(&live);
+	else
+		activities_changed(&live, source, trigdata);
+	lq_live_end(&live);
+}
+
 /*
  * activity_changed(pipeline, source number [, 'collect' | 'flush'])
  */
@@ -90,29 +121,18 @@ Datum
 lq_activity_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	LqLive		live;
-	LqSource   *source;
-	const char *third;
+	Trigger    *trigger = CALLED_AS_TRIGGER(fcinfo) ? trigdata->tg_trigger : NULL;
+	const char *how = trigger == NULL || trigger->tgnargs < 3 ? "" : trigger->tgargs[2];
 
-	if (!lq_live_begin(&live, trigdata, "activity_changed"))
+	/* what happens to answers while a lead is deleted or merged is our own doing */
+	if (trigger != NULL && trigger->tgnargs > 1 &&
+		atoi(trigger->tgargs[1]) == LQ_ANSWERS && lq_follows_lead())
 		return PointerGetDatum(NULL);
-	source = lq_live_source(&live, trigdata);
-	if (source->number == LQ_ANSWERS && lq_follows_lead())
-	{
-		lq_live_end(&live);
-		return PointerGetDatum(NULL);
-	}
-	third = trigdata->tg_trigger->tgnargs > 2 ? trigdata->tg_trigger->tgargs[2] : "";
-	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-		lq_recompute_all_leads(live.pipeline);
-	else if (!OidIsValid(source->relid) && source->lead == NULL)
-		;						/* a column is gone: lead_qualify.problem says so */
-	else if (strcmp(third, "flush") == 0)
-		lq_deferred_flush(&live);
-	else if (strcmp(third, "collect") == 0)
-		lq_deferred_collect(&live, source, trigdata);
-	else
-		activities_changed(&live, source, trigdata);
-	lq_live_end(&live);
+	if (strcmp(how, "collect") == 0)
+		collect(trigdata);
+	else if (strcmp(how, "flush") != 0)
+		score(trigdata, false);
+	else if (lq_deferred_waits(trigger->tgargs[0]))
+		score(trigdata, true);
 	return PointerGetDatum(NULL);
 }
