@@ -9,7 +9,8 @@
 #			programs, so installing there changes nothing in the system and
 #			needs no rights.
 #	build		compiles a copy of this source tree and installs it into that copy
-#	start_server	a new cluster on a Unix socket, no TCP, no durability
+#	start_server	a new cluster on a Unix socket, no TCP, no durability unless its
+#			arguments, lines of configuration, say otherwise
 #
 # Run as root, everything but the packages is done by the user "postgres"; run
 # by anybody else, by that user, with sudo for the packages only.
@@ -349,6 +350,7 @@ start_server()
 		log_timezone = 'UTC'
 		logging_collector = off
 	CONF
+	[ $# -eq 0 ] || printf '%s\n' "$@" >>"$work/data/postgresql.conf"	# the last word counts
 	quietly "starting the server" as_user "$server_bin/pg_ctl" -D "$work/data" \
 		-l "$work/log/server.log" -w -s start
 }

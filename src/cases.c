@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 /* ----------------------------------------------------------------
  * Cases
@@ -30,28 +31,6 @@ static int
 key_qsort(const void *a, const void *b, void *arg)
 {
 	return lq_key_cmp(arg, *(const Datum *) a, *(const Datum *) b);
-}
-
-/*
- * Our plans are made once and kept, often while the side tables are still
- * empty, and every statement takes its rows by key: so they are to use the
- * indexes whatever the tables looked like on that day.
- */
-static void
-planner_settings(LqCases *cases)
-{
-	cases->guc_level = NewGUCNestLevel();
-	lq_set_option("enable_seqscan", "off");
-	lq_set_option("jit", "off");
-}
-
-/* back to the session's settings, for statements that fire other triggers */
-void
-lq_cases_plain_settings(LqCases *cases)
-{
-	if (cases->guc_level > 0)
-		AtEOXact_GUC(false, cases->guc_level);
-	cases->guc_level = 0;
 }
 
 /* one case for each different key, in key order; opens the leads table */
@@ -68,7 +47,6 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 	cases->cxt = CurrentMemoryContext;
 	cases->origin = "live";
 	cases->leads = table_open(pipeline->leads, AccessShareLock);
-	planner_settings(cases);
 	cases->cases = MemoryContextAllocHuge(CurrentMemoryContext,
 										  Max(1, nkeys) * sizeof(LqCase));
 	for (int i = 0; i < nkeys; i++)
@@ -95,7 +73,6 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 void
 lq_cases_close(LqCases *cases)
 {
-	lq_cases_plain_settings(cases);
 	table_close(cases->leads, NoLock);
 }
 
@@ -271,6 +248,22 @@ plans_free(void *arg)
 }
 
 /*
+ * Our plans are made once and kept, often while the side tables are still
+ * empty, and every statement takes its rows by key: so they are to use the
+ * indexes whatever the tables looked like on that day.
+ */
+static void
+make_plan(SPIPlanPtr plan)
+{
+	int			level = NewGUCNestLevel();
+
+	lq_set_option("enable_seqscan", "off");
+	lq_set_option("jit", "off");
+	ReleaseCachedPlan(SPI_plan_get_cached_plan(plan), CurrentResourceOwner);
+	AtEOXact_GUC(false, level);
+}
+
+/*
  * Keep a plan; always generic, because a custom plan for an array parameter
  * costs more than the statement.
  */
@@ -283,6 +276,16 @@ lq_plan_keep(const char *query, int nargs, Oid *types)
 		elog(ERROR, "could not prepare \"%s\": %s", query,
 			 SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
+	make_plan(plan);
+	return plan;
+}
+
+/* before each use: a table may have changed since the plan was made */
+SPIPlanPtr
+lq_plan_check(SPIPlanPtr plan)
+{
+	if (!SPI_plan_is_valid(plan))
+		make_plan(plan);
 	return plan;
 }
 
@@ -290,7 +293,7 @@ lq_plan_keep(const char *query, int nargs, Oid *types)
 void
 lq_plan_run(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only)
 {
-	int			code = SPI_execute_plan(plan, values, nulls, read_only, 0);
+	int			code = SPI_execute_plan(lq_plan_check(plan), values, nulls, read_only, 0);
 
 	if (code < 0)
 		elog(ERROR, "could not run a statement of lead_qualify: %s",

@@ -420,7 +420,7 @@ load_source(LqCases *cases, LqSource *source, ArrayType *keys, bool explaining)
 	rows.slot = MakeSingleTupleTableSlot(RelationGetDescr(reader.rel), &TTSOpsHeapTuple);
 	values[0] = PointerGetDatum(keys);
 	SPI_connect();
-	portal = SPI_cursor_open(NULL, load_plan(cases->pipeline, source, reader.rel),
+	portal = SPI_cursor_open(NULL, lq_plan_check(load_plan(cases->pipeline, source, reader.rel)),
 							 values, NULL, cases->read_only);
 	for (;;)
 	{

@@ -65,9 +65,11 @@ append_created_at(StringInfo buf, LqPipeline *p)
 		appendStringInfoString(buf, "NULL::pg_catalog.timestamptz");
 }
 
+/* one lead has a plan of its own, without the sort and the bitmap that many take */
 static SPIPlanPtr
 plan_leads(LqPipeline *p, LqPlan which)
 {
+	bool		one = which == LQ_PLAN_LOCK_ONE;
 	SPIPlanPtr *slot = lq_plan_slot(p, which);
 	StringInfoData buf;
 	ListCell   *lc;
@@ -83,10 +85,14 @@ plan_leads(LqPipeline *p, LqPlan which)
 		if (get_attnum(p->leads, lfirst(lc)) != InvalidAttrNumber)
 			lq_append(&buf, ", l.%I", lfirst(lc));
 	}
-	lq_append(&buf, " FROM %s l WHERE l.%I OPERATOR(pg_catalog.=) ANY ($1) ORDER BY l.%I%s",
-			  lq_leads_name(p), p->lead_key, p->lead_key,
-			  which == LQ_PLAN_LOCK ? " FOR NO KEY UPDATE" : "");
-	*slot = lq_plan_keep(buf.data, 1, &p->key_array);
+	lq_append(&buf, " FROM %s l WHERE l.%I OPERATOR(pg_catalog.=) ", lq_leads_name(p), p->lead_key);
+	if (one)
+		appendStringInfoString(&buf, "$1");
+	else
+		lq_append(&buf, "ANY ($1) ORDER BY l.%I", p->lead_key);
+	if (which != LQ_PLAN_LOOK)
+		appendStringInfoString(&buf, " FOR NO KEY UPDATE");
+	*slot = lq_plan_keep(buf.data, 1, one ? &p->key_type : &p->key_array);
 	return *slot;
 }
 
@@ -133,8 +139,9 @@ current_image(LqCases *cases, int row, MemoryContext cxt)
 void
 lq_cases_lock(LqCases *cases)
 {
-	bool		lock = !cases->read_only;
 	LqPipeline *p = cases->pipeline;
+	LqPlan		plan = cases->read_only ? LQ_PLAN_LOOK :
+		cases->count == 1 ? LQ_PLAN_LOCK_ONE : LQ_PLAN_LOCK;
 	MemoryContext cxt = CurrentMemoryContext;
 	Datum		values[1];
 
@@ -143,9 +150,10 @@ lq_cases_lock(LqCases *cases)
 	/* they may have been looked at before */
 	for (int i = 0; i < cases->count; i++)
 		cases->cases[i].exists = false;
-	values[0] = PointerGetDatum(lq_key_array(cases, NULL));
+	values[0] = plan == LQ_PLAN_LOCK_ONE ? cases->cases[0].key :
+		PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
-	lq_plan_run(plan_leads(p, lock ? LQ_PLAN_LOCK : LQ_PLAN_LOOK), values, NULL, !lock);
+	lq_plan_run(plan_leads(p, plan), values, NULL, cases->read_only);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -432,8 +440,24 @@ column_says(const LqCase *c, const char *spelled)
 	return last == NULL || last->at == c->column_changed_at || !has_moved(last);
 }
 
+static bool
+lacks_stage(const LqCases *cases, const LqCase *c)
+{
+	return c->dirty && !cases->pipeline->shadow && c->lead.stage != NULL &&
+		!column_says(c, lq_column_of_stage(cases->pipeline, c->lead.stage));
+}
+
+static bool
+any_lacks_stage(const LqCases *cases)
+{
+	for (int i = 0; i < cases->count; i++)
+		if (lacks_stage(cases, &cases->cases[i]))
+			return true;
+	return false;
+}
+
 /*
- * Put the stage into the leads row where it differs from what is there.  The
+ * Put the stage into the leads row, where it differs from what is there.  The
  * side row is asked again, because a trigger on leads that an earlier move
  * fired may have moved this lead on.
  */
@@ -447,8 +471,6 @@ write_stage_column(LqCases *cases, LqCase *c)
 	Datum		values[4];
 	LqMove	   *last;
 
-	if (p->shadow || c->lead.stage == NULL || column_says(c, spelled))
-		return;
 	if (*slot == NULL)
 	{
 		Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
@@ -481,21 +503,24 @@ static void
 write_stage_columns(LqCases *cases)
 {
 	static int	depth = 0;
-	int			level = NewGUCNestLevel();
+	int			level;
 
+	if (!any_lacks_stage(cases))
+		return;
 	if (depth >= MAX_DEPTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
 				 errmsg("stage moves of pipeline \"%s\" trigger each other more than %d deep",
 						cases->pipeline->name, MAX_DEPTH),
 				 errhint("A trigger on the leads table moves stages or inserts activities without end.")));
+	level = NewGUCNestLevel();
 	lq_set_option("search_path", psprintf("%s, pg_temp",
 										  quote_identifier(cases->pipeline->leads_schema)));
 	depth++;
 	PG_TRY();
 	{
 		for (int i = 0; i < cases->count; i++)
-			if (cases->cases[i].dirty)
+			if (lacks_stage(cases, &cases->cases[i]))
 				write_stage_column(cases, &cases->cases[i]);
 	}
 	PG_FINALLY();
@@ -529,7 +554,6 @@ lq_cases_write(LqCases *cases)
 		else
 			lq_history_append(cases, c);
 	}
-	lq_cases_plain_settings(cases);
 	write_stage_columns(cases);
 	SPI_finish();
 }

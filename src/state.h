@@ -111,7 +111,6 @@ typedef struct LqCases
 	Relation	leads;			/* open */
 	LqGuard		guard;
 	MemoryContext cxt;			/* in which the cases live */
-	int			guc_level;		/* of planner settings, 0: none */
 	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
 	bool		forward;		/* check_at becomes next_due_at: advance() */
 	bool		past;			/* replays end at the horizon, though the state is newer */
@@ -136,6 +135,7 @@ typedef struct LqHistoryDifference
 typedef enum LqPlan
 {
 	LQ_PLAN_LOCK,
+	LQ_PLAN_LOCK_ONE,
 	LQ_PLAN_LOOK,
 	LQ_PLAN_INSERT,
 	LQ_PLAN_INSERT_BASELINE,
@@ -172,12 +172,12 @@ extern const LqAssessment *lq_field_assessment(int row, int column, MemoryContex
 
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
+extern SPIPlanPtr lq_plan_check(SPIPlanPtr plan);
 extern void lq_plan_run(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only);
 
 /* cases.c */
 extern void lq_pipeline_lock(LqPipeline *pipeline);
 extern LqCases *lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys);
-extern void lq_cases_plain_settings(LqCases *cases);
 extern void lq_cases_close(LqCases *cases);
 extern LqCase *lq_case_find(LqCases *cases, Datum key);
 extern void lq_cases_tick(LqCases *cases);
