@@ -43,11 +43,12 @@ SELECT * FROM lead_qualify.verify('b2b');
 SELECT lead_qualify.recompute('b2b',
     (SELECT array_agg(id::text) FROM leads WHERE id % 4 = 0));
 
--- what is there, and how well it keeps
-SELECT relname, n_tup_upd AS updates, n_tup_hot_upd <= n_tup_upd AS counted,
-    pg_table_size(relid) > 0 AS has_size
-FROM pg_stat_user_tables WHERE relname = 'leads_qualification' AND schemaname = 'operations' AND false;
-SELECT reloptions FROM pg_class WHERE oid = 'leads_qualification'::regclass;
+-- how the side tables keep
+SELECT relname, n_live_tup AS rows, n_dead_tup AS dead, n_tup_upd AS updates,
+    round(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0), 1) AS hot_percent,
+    pg_size_pretty(pg_total_relation_size(relid)) AS size, last_autovacuum
+FROM pg_stat_user_tables
+WHERE relname IN ('leads', 'leads_qualification', 'leads_stage_history') \g /dev/null
 
 SELECT FROM lead_qualify.detach('b2b', keep_data => false);
 DROP SCHEMA operations CASCADE;

@@ -27,12 +27,16 @@ typedef struct Deferred
 	SubTransactionId flushed;	/* that scored it, or InvalidSubTransactionId */
 } Deferred;
 
-/* rows of one pipeline; all of it in TopTransactionContext */
+/*
+ * Rows of one pipeline; all of it in TopTransactionContext.  What a
+ * subtransaction that has not ended has collected is at the end of the list.
+ */
 typedef struct Collected
 {
 	char	   *pipeline;
 	List	   *rows;			/* of Deferred */
 	int			waiting;		/* of them not flushed */
+	SubTransactionId flusher;	/* the innermost one that has flushed any of them */
 } Collected;
 
 static List *collected = NIL;
@@ -45,42 +49,57 @@ xact_callback(XactEvent event, void *arg)
 		collected = NIL;		/* freed with TopTransactionContext */
 }
 
-/* a subtransaction takes back what it collected, and what it flushed waits again */
+/* what a subtransaction has flushed is the parent's doing, or waits again */
 static void
-rows_abort(Collected *c, SubTransactionId subxact)
+flushed_end(Collected *c, SubTransactionId subxact, SubTransactionId parent)
 {
 	ListCell   *lc;
 
+	if (c->flusher != subxact)
+		return;
+	c->flusher = InvalidSubTransactionId;
 	foreach(lc, c->rows)
 	{
 		Deferred   *d = lfirst(lc);
 
 		if (d->flushed == subxact)
 		{
-			d->flushed = InvalidSubTransactionId;
-			c->waiting++;
+			d->flushed = parent;
+			c->waiting += parent == InvalidSubTransactionId;
 		}
-		if (d->subxact == subxact)
-		{
-			c->waiting -= d->flushed == InvalidSubTransactionId;
-			c->rows = foreach_delete_current(c->rows, lc);
-		}
+		c->flusher = Max(c->flusher, d->flushed);
+	}
+}
+
+/* a subtransaction takes back what it collected */
+static void
+rows_abort(Collected *c, SubTransactionId subxact)
+{
+	flushed_end(c, subxact, InvalidSubTransactionId);
+	while (c->rows != NIL)
+	{
+		Deferred   *d = llast(c->rows);
+
+		if (d->subxact != subxact)
+			break;
+		c->waiting -= d->flushed == InvalidSubTransactionId;
+		heap_freetuple(d->row);
+		pfree(d);
+		c->rows = list_delete_last(c->rows);
 	}
 }
 
 static void
 rows_commit(Collected *c, SubTransactionId subxact, SubTransactionId parent)
 {
-	ListCell   *lc;
-
-	foreach(lc, c->rows)
+	flushed_end(c, subxact, parent);
+	for (int i = list_length(c->rows) - 1; i >= 0; i--)
 	{
-		Deferred   *d = lfirst(lc);
+		Deferred   *d = list_nth(c->rows, i);
 
-		if (d->subxact == subxact)
-			d->subxact = parent;
-		if (d->flushed == subxact)
-			d->flushed = parent;
+		if (d->subxact != subxact)
+			break;
+		d->subxact = parent;
 	}
 }
 
@@ -266,5 +285,6 @@ lq_deferred_flush(LqLive *live)
 			d->flushed = GetCurrentSubTransactionId();
 	}
 	flush.rows->waiting = 0;
+	flush.rows->flusher = GetCurrentSubTransactionId();
 	lq_live_arrivals(live, &flush.arrivals);
 }

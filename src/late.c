@@ -10,9 +10,57 @@
 #include "engine_internal.h"
 
 /*
- * Could this gate open, now or at any event since the lead was last steady,
- * if every dimension had been higher by "added"?  Peaks are the greatest
- * values the dimensions had at events since then.
+ * Is there room under the rule's cap for a match that comes late, whatever came
+ * after it?  A full cap may have counted a match that this one would have
+ * displaced.  Of a bucket that is over nothing is known any more.
+ */
+static bool
+cap_has_room(LqScore *score, const LqModel *model, const LqEvent *event, const LqMatch *match)
+{
+	const LqRule *rule = &model->rules[match->rule];
+	int			memory = lq_score_memory(score, rule->name, false);
+	int64		bucket = lq_bucket(event->pos.at, rule->per, model->zone);
+
+	for (int i = 0; i < score->ncounts; i++)
+	{
+		const LqCount *count = &score->counts[i];
+
+		if (count->memory == memory &&
+			(count->bucket > bucket ||
+			 (count->bucket == bucket && count->value == match->value &&
+			  count->count >= rule->at_most)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What one threshold says of a late row: OUT_OF_REACH, it would not be reached
+ * with the row either; AS_IT_WAS, it is what it was at the event before, where
+ * the gate was judged; else only a replay knows.
+ */
+typedef enum Threshold
+{
+	OUT_OF_REACH,
+	AS_IT_WAS,
+	WITHIN_REACH
+} Threshold;
+
+/* of a value that had this peak at events since the lead was last steady */
+static Threshold
+threshold(double peak, double added, double least)
+{
+	if (isnan(least))
+		return AS_IT_WAS;
+	if (!lq_reaches(peak + added, least))
+		return OUT_OF_REACH;
+	/* without a peak it may have risen by time alone */
+	return added == 0 && peak < PEAK_UNKNOWN ? AS_IT_WAS : WITHIN_REACH;
+}
+
+/*
+ * Could this gate open, at the late row or at any event since the lead was last
+ * steady, if every dimension had been higher by "added"?
  */
 static bool
 gate_could_hold(const LqLead *lead, const LqGate *gate,
@@ -20,39 +68,23 @@ gate_could_hold(const LqLead *lead, const LqGate *gate,
 {
 	const LqModel *model = lead->model;
 	const LqScore *score = lead->score;
-	bool		thresholds = false;
+	Threshold	said[3];
 
-	if (!isnan(gate->min_total))
-	{
-		thresholds = true;
-		if (!lq_reaches(score->total_peak + added_total, gate->min_total))
+	said[0] = threshold(score->total_peak, added_total, gate->min_total);
+	said[1] = isnan(gate->min_engagement) ? AS_IT_WAS :
+		threshold(score->dimensions[model->engagement].peak, added[model->engagement],
+				  gate->min_engagement);
+	said[2] = isnan(gate->min_fit) ? AS_IT_WAS :
+		threshold(score->dimensions[model->fit].peak, added[model->fit], gate->min_fit);
+	for (int i = 0; i < lengthof(said); i++)
+		if (said[i] == OUT_OF_REACH)
 			return false;
-	}
-	if (!isnan(gate->min_engagement))
-	{
-		int			d = model->engagement;
-
-		thresholds = true;
-		if (!lq_reaches(score->dimensions[d].peak + added[d], gate->min_engagement))
-			return false;
-	}
-	if (!isnan(gate->min_fit))
-	{
-		int			d = model->fit;
-
-		thresholds = true;
-		if (!lq_reaches(score->dimensions[d].peak + added[d], gate->min_fit))
-			return false;
-	}
 	if (gate->min_grade >= 0 && added[model->fit] != 0)
 		return true;
-
-	/*
-	 * Thresholds within reach must be judged by replay.  Without thresholds
-	 * the gate's facts are those of the event before the late row, where it
-	 * was already judged, unless they change by time alone.
-	 */
-	return thresholds || gate->asks_points;
+	for (int i = 0; i < lengthof(said); i++)
+		if (said[i] == WITHIN_REACH)
+			return true;
+	return gate->asks_points;
 }
 
 /*
@@ -83,9 +115,10 @@ lq_engine_merge(LqEngine *engine, const LqEvent *event)
 		const LqRule *rule = &model->rules[event->matches[i].rule];
 		double		weighted = rule->points * model->dimensions[rule->dimension].weight;
 
-		/* caps, counts, watchers and answers depend on order; a full list may lose another entry */
-		if (rule->watched || rule->answers != NULL || rule->at_most > 0 || rule->at_least > 1 ||
-			!isinf(rule->max_points) || score->nentries >= LQ_MAX_ENTRIES)
+		/* counts, watchers and answers depend on order; a full list may lose another entry */
+		if (rule->watched || rule->answers != NULL || rule->at_least > 1 ||
+			(rule->at_most > 0 && !cap_has_room(score, model, event, &event->matches[i])) ||
+			score->nentries >= LQ_MAX_ENTRIES)
 			return false;
 		/* an earlier fall, or a score that begins to bind earlier */
 		if (keeps && (rule->points < 0 || !lead->keeping))

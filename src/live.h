@@ -60,6 +60,9 @@ extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *eve
 extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
 extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 
+/* bulk.c */
+extern void lq_live_bulk(LqLive *live, LqReader *reader, TriggerData *trigdata);
+
 /* lead_trigger.c: is what happens to the answers our own doing? */
 extern bool lq_follows_lead(void);
 

@@ -13,6 +13,10 @@
 #include "live.h"
 #include "replay.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+/* an insert of more rows is sorted on disk */
+#define MANY_ROWS 100000
 
 /* what a trigger call is about, as lq_guard_run() and lq_transition_rows() take it */
 typedef struct Fired
@@ -74,14 +78,18 @@ activities_changed(LqLive *live, LqSource *source, TriggerData *trigdata)
 	fired.reader.rel = trigdata->tg_relation;
 	fired.reader.guard = &guard;
 	fired.reader.live = true;
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && trigdata->tg_newtable != NULL &&
+		tuplestore_tuple_count(trigdata->tg_newtable) > MANY_ROWS)
+	{
+		lq_live_bulk(live, &fired.reader, trigdata);
+		return;
+	}
 	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
 				   live->pipeline->owner);
 	lq_guard_run(&guard, read_fired, &fired);
 	lq_guard_end(&guard);
 	lq_live_arrivals(live, &fired.arrivals);
 }
-
-PG_FUNCTION_INFO_V1(lq_activity_changed);
 
 /* a row is only noted: no need to become the leads owner for each */
 static void
@@ -113,6 +121,8 @@ score(TriggerData *trigdata, bool flush)
 		activities_changed(&live, source, trigdata);
 	lq_live_end(&live);
 }
+
+PG_FUNCTION_INFO_V1(lq_activity_changed);
 
 /*
  * activity_changed(pipeline, source number [, 'collect' | 'flush'])

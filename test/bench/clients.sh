@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 turns=7 seconds=3 leads=100000
-[ "${QUICK:-0}" != 1 ] || turns=2 seconds=1 leads=20000
+[ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=20000
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 

@@ -45,7 +45,12 @@ CREATE TABLE bench.run (
 	answer text);				-- what the statement returned
 
 -- figures beside times: sizes, shares, counts
+-- and met is what the goal's text says, unless given
 CREATE TABLE bench.figure (measure text, what text, value numeric, unit text, goal text, met boolean);
+
+CREATE FUNCTION bench.meets(value numeric, goal text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE left(goal, 1) WHEN '<' THEN value < n WHEN '≤' THEN value <= n WHEN '≥' THEN value >= n ELSE value = n END
+	FROM substring(goal FROM '[\d.]+') s, CAST(s AS numeric) n $$;
 
 -- seconds of CPU that this session has used; Linux only
 CREATE FUNCTION bench.cpu() RETURNS float8 LANGUAGE plpgsql AS $$
@@ -151,7 +156,7 @@ CREATE VIEW bench.goal AS
 SELECT r.measure, r.what, p.goal, round(r.have::numeric, 2) || substr(r.goal_is, 2) AS have, r.met
 FROM bench.result r JOIN bench.report p USING (measure, what) WHERE r.goal IS NOT NULL
 UNION ALL
-SELECT measure, what, goal, concat_ws(' ', trim_scale(round(value, 2)), unit), met FROM bench.figure WHERE goal IS NOT NULL;
+SELECT measure, what, goal, concat_ws(' ', trim_scale(round(value, 2)), unit), coalesce(met, bench.meets(value, goal)) FROM bench.figure WHERE goal IS NOT NULL;
 
 CREATE FUNCTION bench.results() RETURNS jsonb LANGUAGE sql AS $$
 	SELECT jsonb_build_object('server', current_setting('server_version'),
@@ -162,7 +167,8 @@ CREATE FUNCTION bench.results() RETURNS jsonb LANGUAGE sql AS $$
 				round(us_beyond::numeric, 4) AS us_beyond, answer, goal_is, goal,
 				CASE WHEN goal IS NOT NULL THEN round(have::numeric, 4) END AS have, met
 			FROM bench.result) t),
-		'figures', (SELECT jsonb_agg(jsonb_strip_nulls(to_jsonb(f))) FROM bench.figure f)) $$;
+		'figures', (SELECT jsonb_agg(jsonb_strip_nulls(to_jsonb(f))) FROM (
+			SELECT measure, what, value, unit, goal, coalesce(met, bench.meets(value, goal)) AS met FROM bench.figure) f)) $$;
 
 -- ------------------------------------------------------------------ data
 
