@@ -1,7 +1,7 @@
 -- What the live path writes: the share of updates of the state that are HOT, how
 -- much the tables grow, and WAL an activity, by the fillfactor of
--- <leads>_qualification and by how eager autovacuum is on it.  A million
--- activities in statements of 100 (QUICK=1: a fifth) for 20,000 leads, for each
+-- <leads>_qualification and by how eager autovacuum is on it.  300,000
+-- activities in statements of 100 (QUICK=1: 20,000) for 6,000 leads (QUICK=1: 1,000), for each
 -- setting from a table that has just been rewritten.  Then WAL of statements of
 -- 1, 100 and 10,000 rows, beside the same without a trigger; other databases of
 -- the server must be idle then.
@@ -13,11 +13,11 @@
 \ir tables.sql
 
 \if :quick
-\set leads 4000
-\set blocks 20
+\set leads 1000
+\set blocks 2
 \else
-\set leads 20000
-\set blocks 100
+\set leads 6000
+\set blocks 30
 \endif
 
 -- What is set; NULL: as attach sets it.

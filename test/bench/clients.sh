@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-turns=7 seconds=3 leads=100000
+turns=5 seconds=2 leads=100000
 [ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=20000
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

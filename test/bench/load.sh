@@ -19,13 +19,13 @@
 # another error, or if a point was lost: verify() returns a row, or a rule that
 # only counts has counted anything but the activities.
 #
-# Called by scripts/bench.sh with a new database in PGDATABASE.  Three rounds of
-# 40 seconds busy, 15 seconds of the others; QUICK=1: one of 5 and 2.
+# Called by scripts/bench.sh with a new database in PGDATABASE.  Two rounds of
+# 30 seconds busy, 10 seconds of the others; QUICK=1: one of 5 and 2.
 
 set -euo pipefail
 cd "$(dirname "$0")"
 
-rounds=3 busy_seconds=40 other_seconds=15 clash_seconds=10
+rounds=2 busy_seconds=30 other_seconds=10 clash_seconds=8
 [ "${QUICK:-0}" != 1 ] || { rounds=1 busy_seconds=5 other_seconds=2 clash_seconds=3; }
 clients=16 leads=20000 hot=50
 dir=$(mktemp -d)
