@@ -64,12 +64,18 @@ DROP TRIGGER a_keep ON lead_qualification;
 SELECT lead_qualify.recompute('side');
 TABLE state;
 
--- what is not possible
+-- what is not possible is left out, not the insert
 CREATE TRIGGER rows AFTER UPDATE ON lead_qualification REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION spoken();
 INSERT INTO activity VALUES (40, 3, 'visit', '2024-02-05');
 DROP TRIGGER rows ON lead_qualification;
 ALTER TABLE lead_qualification DROP CONSTRAINT lead_qualification_pkey;
 INSERT INTO activity VALUES (41, 3, 'visit', '2024-02-05');
+ALTER TABLE lead_qualification ADD COLUMN other text, ADD UNIQUE (lead);
+UPDATE lead_qualification SET other = 'n' || lead;
+ALTER TABLE lead_qualification ADD PRIMARY KEY (other);
+INSERT INTO activity VALUES (44, 2, 'visit', '2024-02-05');
+SELECT lead, other, total_at_event AS total FROM lead_qualification ORDER BY 1;
+ALTER TABLE lead_qualification DROP COLUMN other, DROP CONSTRAINT lead_qualification_lead_key;
 ALTER TABLE lead_qualification ADD PRIMARY KEY (lead);
 INSERT INTO activity VALUES (42, 3, 'visit', '2024-02-05');
 
@@ -85,6 +91,28 @@ INSERT INTO activity VALUES (43, 3, 'visit', '2024-02-06');
 SELECT lead, stage, gate, total_at_event AS total FROM lead_qualification ORDER BY 1;
 ROLLBACK;
 SELECT * FROM lead_qualify.verify('side');
+
+-- who reads needs the rights to
+CREATE ROLE regress_lq_side;
+GRANT USAGE ON SCHEMA side_rows TO regress_lq_side;
+GRANT SELECT ON ALL TABLES IN SCHEMA side_rows TO regress_lq_side;
+SELECT lead_qualify.archive('side', '2024-02-03');
+DELETE FROM activity WHERE at < '2024-02-03';
+SET ROLE regress_lq_side;
+SELECT dimension, points FROM lead_qualify.score_at('side', 2, '2024-03-01');
+RESET ROLE;
+ALTER TABLE lead_baseline ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_but_2 ON lead_baseline FOR SELECT USING (lead <> 2);
+SET ROLE regress_lq_side;
+SELECT dimension, points FROM lead_qualify.score_at('side', 2, '2024-03-01');
+SELECT dimension, points FROM lead_qualify.score_at('side', 3, '2024-03-01');
+RESET ROLE;
+REVOKE SELECT ON lead_baseline FROM regress_lq_side;
+SET ROLE regress_lq_side;
+SELECT dimension, points FROM lead_qualify.score_at('side', 3, '2024-03-01');
+RESET ROLE;
+DROP OWNED BY regress_lq_side;
+DROP ROLE regress_lq_side;
 
 SET client_min_messages = warning;
 DROP VIEW state;

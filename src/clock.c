@@ -11,6 +11,7 @@
 #include "common/int.h"
 #include "crossing.h"
 #include "engine_internal.h"
+#include "falling.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 

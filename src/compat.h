@@ -56,13 +56,11 @@
 	ExecInitRangeTable(estate, tables, rights)
 #endif
 
-/* 18 can refuse deferrable primary keys, and counts index searches */
+/* 18 counts index searches */
 #if PG_VERSION_NUM >= 180000
-#define LQ_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel, true)
 #define LQ_INDEX_BEGINSCAN(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
 #else
-#define LQ_PRIMARY_KEY_INDEX(rel) RelationGetPrimaryKeyIndex(rel)
 #define LQ_INDEX_BEGINSCAN(rel, index, snapshot, nkeys) \
 	index_beginscan(rel, index, snapshot, nkeys, 0)
 #endif

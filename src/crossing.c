@@ -6,8 +6,8 @@
  * the value.  Where one stays above the threshold, or the value only rises,
  * the interval is done with; where the value only falls, its end decides,
  * and the moment is searched by value; else the interval is halved, and the
- * earlier half is looked at first.  Most scores can only fall: for them there is
- * one interval, from now to the end of time.
+ * earlier half is looked at first.  Most scores can only fall: for them this is
+ * not needed, see falling.c.
  *
  * Three things are known of a sum of worths on an interval [t0, t1]:
  *
@@ -357,7 +357,7 @@ first_live(const Part *part, TimestampTz at)
 static void
 move_to(Search *search, Moment *moment, int64 tick)
 {
-	TimestampTz at = tick * TICK;
+	TimestampTz at = tick * LQ_TICK;
 
 	moment->tick = tick;
 	/* the longest spans do not fit into int64 */
@@ -418,7 +418,7 @@ least(const Sum *sum, const Moment *from, const Moment *to, double span)
 static Verdict
 judge(Search *search, const Moment *from, const Moment *to)
 {
-	double		span = (double) (to->tick - from->tick) * TICK;
+	double		span = (double) (to->tick - from->tick) * LQ_TICK;
 	const Sum  *sum;
 
 	if (to->tick - from->tick <= 1)
@@ -473,7 +473,7 @@ cut(const Search *search, const Moment *from, const Moment *to)
 	/* it is over at "to", so that this is a time */
 	entry = &search->parts[part].entries[from->live[part] + most / 2];
 	end = entry->at + search->parts[part].period;
-	tick = first_tick(end - 1);
+	tick = lq_first_tick(end - 1);
 	return Min(tick, to->tick - 1);
 }
 
@@ -702,8 +702,8 @@ settled(const Search *search)
 		longest = Max(longest, span);
 	}
 	if (longest >= most)
-		return LAST_TICK;
-	return Min(first_tick((TimestampTz) ((uint64) as_of + longest)), LAST_TICK);
+		return LQ_LAST_TICK;
+	return Min(lq_first_tick((TimestampTz) ((uint64) as_of + longest)), LQ_LAST_TICK);
 }
 
 /* branch and bound, for a score that may rise as well */
@@ -751,14 +751,14 @@ lq_score_crossing(const LqScore *score, int dimension, double threshold,
 	if (TIMESTAMP_IS_NOEND(from))
 		return DT_NOEND;
 	from = Max(from, MIN_TIMESTAMP);
-	first = first_tick(from);
-	if (first > LAST_TICK)
+	first = lq_first_tick(from);
+	if (first > LQ_LAST_TICK)
 		return DT_NOEND;
 
 	search.asked.score = score;
 	search.asked.dimension = dimension;
 	search.asked.threshold = threshold;
-	found = lq_score_only_falls(score) ? lq_falls_below(&search.asked, first, LAST_TICK) :
+	found = lq_score_only_falls(score) ? lq_falls_below(&search.asked, first, LQ_LAST_TICK) :
 		search_below(&search, first);
-	return found < first ? DT_NOEND : found * TICK;
+	return found < first ? DT_NOEND : found * LQ_TICK;
 }

@@ -16,7 +16,4 @@
 extern TimestampTz lq_score_crossing(const LqScore *score, int dimension,
 									 double threshold, TimestampTz from);
 
-/* can time only take from the score? */
-extern bool lq_score_only_falls(const LqScore *score);
-
 #endif

@@ -21,6 +21,7 @@ typedef struct Deferred
 {
 	int32		source;
 	Oid			relid;			/* table of the row */
+	TupleDesc	desc;			/* as the table was; shared by rows */
 	HeapTuple	row;
 	bool		replay;
 	SubTransactionId subxact;	/* that collected it */
@@ -36,6 +37,7 @@ typedef struct Collected
 	char	   *pipeline;
 	List	   *rows;			/* of Deferred */
 	int			waiting;		/* of them not flushed */
+	int			first;			/* those before it are flushed */
 	SubTransactionId flusher;	/* the innermost one that has flushed any of them */
 } Collected;
 
@@ -69,6 +71,7 @@ flushed_end(Collected *c, SubTransactionId subxact, SubTransactionId parent)
 		}
 		c->flusher = Max(c->flusher, d->flushed);
 	}
+	c->first = 0;
 }
 
 /* a subtransaction takes back what it collected */
@@ -87,6 +90,7 @@ rows_abort(Collected *c, SubTransactionId subxact)
 		pfree(d);
 		c->rows = list_delete_last(c->rows);
 	}
+	c->first = Min(c->first, list_length(c->rows));
 }
 
 static void
@@ -145,6 +149,18 @@ collected_of(const char *pipeline, bool create)
 	return c;
 }
 
+/* the row type of a table, kept until the end of the transaction */
+static TupleDesc
+row_type(const Collected *c, Relation rel)
+{
+	const Deferred *last = c->rows == NIL ? NULL : llast(c->rows);
+
+	if (last != NULL && last->relid == RelationGetRelid(rel) &&
+		equalTupleDescs(last->desc, RelationGetDescr(rel)))
+		return last->desc;
+	return CreateTupleDescCopyConstr(RelationGetDescr(rel));
+}
+
 static void
 collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool replay)
 {
@@ -154,6 +170,7 @@ collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool
 
 	d->source = source->number;
 	d->relid = RelationGetRelid(rel);
+	d->desc = row_type(c, rel);
 	d->row = ExecCopySlotHeapTuple(slot);
 	d->replay = replay;
 	d->subxact = GetCurrentSubTransactionId();
@@ -182,6 +199,7 @@ typedef struct Flush
 	LqGuard		guard;
 	LqReader	reader;
 	Oid			relid;			/* of reader.rel, which is NULL if that is gone */
+	TupleDesc	desc;			/* of the rows that slot takes */
 	TupleTableSlot *slot;
 	LqArrivals	arrivals;
 } Flush;
@@ -197,14 +215,21 @@ close_table(Flush *flush)
 }
 
 static void
-open_table(Flush *flush, Oid relid)
+open_table(Flush *flush, const Deferred *d)
 {
 	close_table(flush);
-	flush->relid = relid;
-	flush->reader.rel = try_relation_open(relid, AccessShareLock);
-	if (flush->reader.rel != NULL)
-		flush->slot = MakeSingleTupleTableSlot(RelationGetDescr(flush->reader.rel),
-											   &TTSOpsHeapTuple);
+	flush->relid = d->relid;
+	flush->desc = d->desc;
+	flush->reader.rel = try_relation_open(d->relid, AccessShareLock);
+	if (flush->reader.rel == NULL)
+		return;
+	if (!equalTupleDescs(d->desc, RelationGetDescr(flush->reader.rel)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" was altered while activities of it waited for the end of the transaction",
+						RelationGetRelationName(flush->reader.rel)),
+				 errhint("Alter it in a transaction of its own.")));
+	flush->slot = MakeSingleTupleTableSlot(d->desc, &TTSOpsHeapTuple);
 }
 
 /* one collected row becomes an arrival, unless its table was dropped since */
@@ -218,8 +243,8 @@ read_collected(Flush *flush, const Deferred *d)
 	reader->source = lq_source_get(flush->live->pipeline, d->source);
 	if (reader->source == NULL || reader->source->lead == NULL)
 		return;
-	if (flush->relid != d->relid)
-		open_table(flush, d->relid);
+	if (flush->relid != d->relid || flush->desc != d->desc)
+		open_table(flush, d);
 	if (reader->rel == NULL)
 		return;
 	ExecStoreHeapTuple(d->row, flush->slot, false);
@@ -239,7 +264,7 @@ read_all(void *arg)
 	Flush	   *flush = arg;
 	ListCell   *lc;
 
-	foreach(lc, flush->rows->rows)
+	for_each_from(lc, flush->rows->rows, flush->rows->first)
 	{
 		Deferred   *d = lfirst(lc);
 
@@ -258,12 +283,36 @@ lq_deferred_waits(const char *pipeline)
 	return c != NULL && c->waiting > 0;
 }
 
+/* no savepoint can take back what is flushed outside of any */
+static void
+rows_flushed(Collected *c)
+{
+	ListCell   *lc;
+
+	for_each_from(lc, c->rows, c->first)
+	{
+		Deferred   *d = lfirst(lc);
+
+		if (d->flushed == InvalidSubTransactionId)
+			d->flushed = GetCurrentSubTransactionId();
+	}
+	c->waiting = 0;
+	c->flusher = GetCurrentSubTransactionId();
+	c->first = list_length(c->rows);
+	if (GetCurrentTransactionNestLevel() > 1)
+		return;
+	foreach(lc, c->rows)
+		heap_freetuple(((Deferred *) lfirst(lc))->row);
+	list_free_deep(c->rows);
+	c->rows = NIL;
+	c->first = 0;
+}
+
 /* score all that waits for the pipeline; later calls find nothing */
 void
 lq_deferred_flush(LqLive *live)
 {
 	Flush		flush = {0};
-	ListCell   *lc;
 
 	flush.live = live;
 	flush.rows = collected_of(live->pipeline->name, false);
@@ -277,14 +326,6 @@ lq_deferred_flush(LqLive *live)
 	lq_guard_run(&flush.guard, read_all, &flush);
 	lq_guard_end(&flush.guard);
 	close_table(&flush);
-	foreach(lc, flush.rows->rows)
-	{
-		Deferred   *d = lfirst(lc);
-
-		if (d->flushed == InvalidSubTransactionId)
-			d->flushed = GetCurrentSubTransactionId();
-	}
-	flush.rows->waiting = 0;
-	flush.rows->flusher = GetCurrentSubTransactionId();
+	rows_flushed(flush.rows);
 	lq_live_arrivals(live, &flush.arrivals);
 }

@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "crossing.h"
 #include "falling.h"
 #include "score_internal.h"
 #include "utils/float.h"
@@ -20,8 +19,8 @@
 double
 lq_asked_value(const LqQuestion *asked, int64 tick)
 {
-	return asked->dimension < 0 ? lq_score_total(asked->score, tick * TICK, false) :
-		lq_score_points(asked->score, asked->dimension, tick * TICK, false);
+	return asked->dimension < 0 ? lq_score_total(asked->score, tick * LQ_TICK, false) :
+		lq_score_points(asked->score, asked->dimension, tick * LQ_TICK, false);
 }
 
 /* true: the tick is below */
@@ -49,11 +48,11 @@ static void
 gallop(const LqQuestion *asked, LqBracket *bracket)
 {
 	const LqScore *score = asked->score;
-	int64		step = LAST_TICK;
+	int64		step = LQ_LAST_TICK;
 
 	for (int i = 0; i < score->nterms; i++)
 		if (score->terms[i].decay != LQ_DECAY_NONE)
-			step = Min(step, score->terms[i].period / TICK);
+			step = Min(step, score->terms[i].period / LQ_TICK);
 	step = Max(step, 1);
 	while (step < bracket->below - bracket->reaches &&
 		   !probe(asked, bracket, bracket->reaches + step))
@@ -135,10 +134,12 @@ unlimited_crossing(const LqQuestion *asked)
 		for (int i = 0; i < score->nterms; i++)
 		{
 			const LqTerm *term = &score->terms[i];
-			double		points = term->sum *
-				(one ? term->dimension == asked->dimension :
-				 score->dimensions[term->dimension].weight);
+			double		weight = one ? term->dimension == asked->dimension :
+				score->dimensions[term->dimension].weight;
+			double		points = term->sum * weight;
 
+			if (weight == 0)
+				continue;
 			if (LQ_HAS_ENTRIES(term->decay))
 				return get_float8_nan();
 			if (term->decay == LQ_DECAY_EXPONENTIAL)
@@ -157,7 +158,7 @@ unlimited_crossing(const LqQuestion *asked)
 		if (!(fabs(step) < (double) END_TIMESTAMP))
 			return get_float8_nan();
 		at += step;
-		if (fabs(step) < TICK / 2)
+		if (fabs(step) < LQ_TICK / 2)
 			break;
 	}
 	return at;
@@ -186,15 +187,16 @@ lq_score_only_falls(const LqScore *score)
 int64
 lq_falls_below(const LqQuestion *asked, int64 first, int64 last)
 {
-	double		at = unlimited_crossing(asked);
-	LqBracket		bracket;
+	double		at;
+	LqBracket	bracket;
 	bool		found = false;
 
 	if (probe(asked, &bracket, first))
 		return first;
+	at = unlimited_crossing(asked);
 	if (at > 0 && at < (double) (END_TIMESTAMP - asked->score->as_of))
 	{
-		int64		tick = first_tick(asked->score->as_of + (int64) at);
+		int64		tick = lq_first_tick(asked->score->as_of + (int64) at);
 
 		if (tick > first && tick < last)
 			found = probe(asked, &bracket, tick);

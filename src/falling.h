@@ -8,8 +8,8 @@
 #include "score.h"
 #include "utils/timestamp.h"
 
-#define TICK 1000				/* microseconds of the grid */
-#define LAST_TICK ((int64) (END_TIMESTAMP - 1) / TICK)
+#define LQ_TICK 1000				/* microseconds of the grid */
+#define LQ_LAST_TICK ((int64) (END_TIMESTAMP - 1) / LQ_TICK)
 
 /* the value of a dimension, -1: the total, against a threshold */
 typedef struct LqQuestion
@@ -33,11 +33,14 @@ typedef struct LqBracket
 
 /* the first tick after a time */
 static inline int64
-first_tick(TimestampTz at)
+lq_first_tick(TimestampTz at)
 {
 	/* division rounds towards 0 */
-	return at / TICK + (at < 0 && at % TICK != 0 ? 0 : 1);
+	return at / LQ_TICK + (at < 0 && at % LQ_TICK != 0 ? 0 : 1);
 }
+
+/* can time only take from the score? */
+extern bool lq_score_only_falls(const LqScore *score);
 
 extern double lq_asked_value(const LqQuestion *asked, int64 tick);
 extern int64 lq_narrow(const LqQuestion *asked, LqBracket bracket);

@@ -31,8 +31,8 @@
  * ----------------------------------------------------------------
  */
 
-static void
-check_trigger(TriggerData *trigdata, const char *function)
+void
+lq_trigger_check(TriggerData *trigdata, const char *function)
 {
 	if (trigdata == NULL || !IsA(trigdata, TriggerData))
 		ereport(ERROR,
@@ -99,7 +99,7 @@ lq_live_check(LqLive *live, TriggerData *trigdata, const char *function)
 	const char *name;
 	LqPipeline *p;
 
-	check_trigger(trigdata, function);
+	lq_trigger_check(trigdata, function);
 	name = trigdata->tg_trigger->tgargs[0];
 	p = lq_pipeline_get(name, true);
 	if (p != NULL && !p->broken)

@@ -47,6 +47,7 @@ typedef struct LqBusy
 
 /* from now on these; returns those before, to be put back, also after an error */
 extern LqBusy *lq_live_busy(LqBusy *leads);
+extern void lq_trigger_check(TriggerData *trigdata, const char *function);
 extern bool lq_live_check(LqLive *live, TriggerData *trigdata, const char *function);
 extern bool lq_live_begin(LqLive *live, TriggerData *trigdata, const char *function);
 extern void lq_live_end(LqLive *live);

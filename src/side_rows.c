@@ -7,25 +7,33 @@
  * its values as arrays spends more on taking them apart than on the row, so we
  * do what the executor would do: find by the primary key, update by ctid, and
  * leave constraints, indexes and row triggers to ExecSimpleRelationUpdate(),
- * which serves logical replication in the same way.  What a row is when
- * somebody else has changed it is no question here: whoever writes it holds the
- * lock of its leads row.
+ * which serves logical replication in the same way.  Whoever writes a state
+ * holds the lock of its leads row; only the owner may meanwhile have changed
+ * columns of his own.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
 #include "sql.h"
 #include "side_rows.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 /* what updating takes */
 struct LqSideWriter
@@ -34,7 +42,6 @@ struct LqSideWriter
 	ResultRelInfo *result;
 	EPQState	epq;
 	TupleTableSlot *slot;		/* the new row */
-	Snapshot	latest;			/* where the transaction's is older; or NULL */
 };
 
 /* ----------------------------------------------------------------
@@ -71,27 +78,55 @@ map_columns(LqSideRows *rows, const LqSideTable *table)
 	}
 }
 
-static void
-open_index(LqSideRows *rows)
+/* an index that finds a lead by the equality of scan->key */
+static bool
+finds_leads(const LqSideRows *rows, Relation index, Oid opfamily)
 {
-	Oid			index = LQ_PRIMARY_KEY_INDEX(rows->rel);
-	Oid			opfamily,
-				type;
+	Form_pg_index form = index->rd_index;
 
-	if (rows->rel->rd_rel->relkind != RELKIND_RELATION || !OidIsValid(index))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" is not the ordinary table with a primary key that attach() made",
-						RelationGetRelationName(rows->rel)),
-				 errhint("Restore its primary key, \"lead\".")));
-	rows->index = index_open(index, AccessShareLock);
-	opfamily = rows->index->rd_opfamily[0];
-	type = rows->index->rd_opcintype[0];
-	ScanKeyEntryInitialize(&rows->key, 0, 1, BTEqualStrategyNumber, type,
-						   rows->index->rd_indcollation[0],
-						   get_opcode(get_opfamily_member(opfamily, type, type,
-														  BTEqualStrategyNumber)),
-						   (Datum) 0);
+	return form->indisunique && form->indisvalid && form->indimmediate &&
+		form->indnkeyatts == 1 && form->indkey.values[0] == rows->columns[LQ_STATE_LEAD] + 1 &&
+		index->rd_rel->relam == BTREE_AM_OID && index->rd_opfamily[0] == opfamily &&
+		index->rd_indcollation[0] == rows->key.sk_collation &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
+/* usually the primary key; without any, rows are found by reading the table */
+static void
+open_index(LqSideRows *rows, Oid key_type)
+{
+	TypeCacheEntry *type = lookup_type_cache(key_type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
+	Form_pg_attribute lead = TupleDescAttr(RelationGetDescr(rows->rel), rows->columns[LQ_STATE_LEAD]);
+	List	   *indexes = RelationGetIndexList(rows->rel);
+	ListCell   *lc;
+
+	ScanKeyEntryInitialize(&rows->key, 0, lead->attnum, BTEqualStrategyNumber, InvalidOid,
+						   lead->attcollation, get_opcode(type->eq_opr), (Datum) 0);
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (finds_leads(rows, index, type->btree_opf))
+		{
+			rows->index = index;
+			rows->key.sk_attno = 1;
+			break;
+		}
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+}
+
+/* the caller may read the table; with row security, only the rows that it shows him */
+static void
+check_rights(LqSideRows *rows)
+{
+	Oid			relid = RelationGetRelid(rows->rel);
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ALL) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(rows->rel));
+	rows->row_security = check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED;
 }
 
 /*
@@ -114,8 +149,11 @@ lq_side_rows_open(LqPipeline *p, int table, bool read_only)
 	rows->read_only = read_only;
 	rows->rel = table_open(relid, read_only ? AccessShareLock : RowExclusiveLock);
 	map_columns(rows, &lq_side_tables[table]);
-	open_index(rows);
-	if (!read_only)
+	open_index(rows, p->key_type);
+	rows->key_type = p->key_type;
+	if (read_only)
+		check_rights(rows);
+	else
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		CommandCounterIncrement();
@@ -130,8 +168,6 @@ close_writer(LqSideWriter *writer)
 {
 	ExecASUpdateTriggers(writer->estate, writer->result, NULL);
 	AfterTriggerEndQuery(writer->estate);
-	if (writer->latest != NULL)
-		UnregisterSnapshot(writer->latest);
 	EvalPlanQualEnd(&writer->epq);
 	ExecCloseIndices(writer->result);
 	ExecResetTupleTable(writer->estate->es_tupleTable, false);
@@ -147,7 +183,8 @@ lq_side_rows_close(LqSideRows *rows)
 	ExecDropSingleTupleTableSlot(rows->slot);
 	if (rows->scan != NULL)
 		index_endscan(rows->scan);
-	index_close(rows->index, NoLock);
+	if (rows->index != NULL)
+		index_close(rows->index, NoLock);
 	if (!rows->read_only)
 	{
 		PopActiveSnapshot();
@@ -163,6 +200,44 @@ lq_side_rows_close(LqSideRows *rows)
  * ----------------------------------------------------------------
  */
 
+static bool
+find_by_index(LqSideRows *rows)
+{
+	if (rows->scan == NULL)
+		rows->scan = LQ_INDEX_BEGINSCAN(rows->rel, rows->index, GetActiveSnapshot(), 1);
+	index_rescan(rows->scan, &rows->key, 1, NULL, 0);
+	return index_getnext_slot(rows->scan, ForwardScanDirection, rows->slot);
+}
+
+static bool
+find_by_reading(LqSideRows *rows)
+{
+	TableScanDesc scan = table_beginscan(rows->rel, GetActiveSnapshot(), 1, &rows->key);
+	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, rows->slot);
+
+	if (found)
+		ExecMaterializeSlot(rows->slot);
+	table_endscan(scan);
+	return found;
+}
+
+/* does row security let the caller see the row? */
+static bool
+is_shown(LqSideRows *rows, Datum lead)
+{
+	bool		shown;
+	Relation	rel = rows->rel;
+
+	SPI_connect();
+	SPI_execute_with_args(lq_format("SELECT FROM %I.%I WHERE lead = $1",
+									get_namespace_name(RelationGetNamespace(rel)),
+									RelationGetRelationName(rel)),
+						  1, &rows->key_type, &lead, NULL, true, 1);
+	shown = SPI_processed > 0;
+	SPI_finish();
+	return shown;
+}
+
 /*
  * The row of a lead; false: there is none.  Values by reference are those of
  * the row, good until the next call.
@@ -170,11 +245,9 @@ lq_side_rows_close(LqSideRows *rows)
 bool
 lq_side_rows_find(LqSideRows *rows, Datum lead, Datum *values, bool *nulls)
 {
-	if (rows->scan == NULL)
-		rows->scan = LQ_INDEX_BEGINSCAN(rows->rel, rows->index, GetActiveSnapshot(), 1);
 	rows->key.sk_argument = lead;
-	index_rescan(rows->scan, &rows->key, 1, NULL, 0);
-	if (!index_getnext_slot(rows->scan, ForwardScanDirection, rows->slot))
+	if (!(rows->index != NULL ? find_by_index(rows) : find_by_reading(rows)) ||
+		(rows->row_security && !is_shown(rows, lead)))
 		return false;
 	slot_getallattrs(rows->slot);
 	for (int i = 0; i < LQ_NSTATE; i++)
@@ -238,19 +311,25 @@ init_range_table(const LqSideRows *rows, EState *estate)
 }
 
 /*
- * Rows of a statement come one by one, so we have no transition table to offer
- * to a trigger that wants one.
+ * States are written one by one, so there is no transition table to offer to a
+ * trigger that wants one.  It is left out, rather than the application's insert.
  */
 static void
-check_triggers(Relation rel)
+leave_out_triggers(ResultRelInfo *result)
 {
-	TriggerDesc *triggers = rel->trigdesc;
+	static Oid	warned = InvalidOid;
+	TriggerDesc *triggers = result->ri_TrigDesc;
+	Relation	rel = result->ri_RelationDesc;
 
 	if (triggers == NULL || !(triggers->trig_update_old_table || triggers->trig_update_new_table))
 		return;
-	ereport(ERROR,
+	triggers->trig_update_after_statement = false;
+	if (warned == RelationGetRelid(rel))
+		return;
+	warned = RelationGetRelid(rel);
+	ereport(WARNING,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("table \"%s\" cannot have an update trigger with transition tables",
+			 errmsg("UPDATE triggers of table \"%s\" do not fire: one of them has transition tables",
 					RelationGetRelationName(rel)),
 			 errhint("Use a trigger FOR EACH ROW, or one on the leads table or the stage history.")));
 }
@@ -261,22 +340,57 @@ open_writer(LqSideRows *rows)
 	LqSideWriter *writer = palloc0(sizeof(LqSideWriter));
 	EState	   *estate = CreateExecutorState();
 
-	check_triggers(rows->rel);
 	writer->estate = estate;
 	init_range_table(rows, estate);
 	estate->es_output_cid = GetCurrentCommandId(true);
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, rows->rel, 1, NULL, 0);
+	leave_out_triggers(writer->result);
 	/* so that AFTER triggers do not open another one */
 	estate->es_opened_result_relations = list_make1(writer->result);
 	LQ_EVAL_PLAN_QUAL_INIT(&writer->epq, estate);
 	writer->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rows->rel), &TTSOpsVirtual);
 	ExecOpenIndices(writer->result, false);
-	if (IsolationUsesXactSnapshot())
-		writer->latest = RegisterSnapshot(GetLatestSnapshot());
 	AfterTriggerBeginQuery();
 	ExecBSUpdateTriggers(estate, writer->result);
 	return writer;
+}
+
+/*
+ * The row at tid as it is now, into rows->slot.  Mostly it is as it was read;
+ * where the owner has changed a column of his own meanwhile, it is the
+ * version that he left.
+ */
+static void
+fetch_newest(LqSideRows *rows, ItemPointer tid)
+{
+	LqSideWriter *writer = rows->writer;
+	TriggerDesc *triggers = writer->result->ri_TrigDesc;
+	bool		serializable = IsolationUsesXactSnapshot();
+	TM_FailureData failure;
+	TM_Result	result;
+	bool		isnull;
+
+	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, rows->slot))
+		elog(ERROR, "a row of table \"%s\" is gone", RelationGetRelationName(rows->rel));
+	if (!serializable && (triggers == NULL || !triggers->trig_update_before_row) &&
+		DatumGetTransactionId(slot_getsysattr(rows->slot, MaxTransactionIdAttributeNumber,
+											  &isnull)) == InvalidTransactionId)
+		return;
+	result = table_tuple_lock(rows->rel, tid, GetActiveSnapshot(), rows->slot,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+							  LockWaitBlock,
+							  serializable ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result == TM_SelfModified)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a trigger on table \"%s\" has changed a row that is being updated",
+						RelationGetRelationName(rows->rel)),
+				 errhint("Insert activities in an AFTER trigger instead of a BEFORE trigger.")));
+	if (result != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
 }
 
 /* put values into the row at tid, but for its key; other columns stay */
@@ -291,13 +405,7 @@ lq_side_rows_update(LqSideRows *rows, ItemPointer tid, const Datum *values, cons
 		rows->writer = open_writer(rows);
 	writer = rows->writer;
 	new = writer->slot;
-	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, rows->slot))
-		elog(ERROR, "a row of table \"%s\" is gone", RelationGetRelationName(rows->rel));
-	if (writer->latest != NULL &&
-		!table_tuple_satisfies_snapshot(rows->rel, rows->slot, writer->latest))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+	fetch_newest(rows, tid);
 	slot_getallattrs(rows->slot);
 	ExecClearTuple(new);
 	memcpy(new->tts_values, rows->slot->tts_values, natts * sizeof(Datum));

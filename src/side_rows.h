@@ -16,12 +16,14 @@ typedef struct LqSideWriter LqSideWriter;
 typedef struct LqSideRows
 {
 	Relation	rel;
-	Relation	index;			/* by lead */
+	Relation	index;			/* by lead; NULL: there is none */
 	IndexScanDesc scan;
 	ScanKeyData key;
 	TupleTableSlot *slot;		/* the row that was found */
 	int			columns[LQ_NSTATE]; /* where each is in the row */
+	Oid			key_type;
 	bool		read_only;
+	bool		row_security;	/* for the caller, who reads */
 	LqSideWriter *writer;
 } LqSideRows;
 

@@ -2,17 +2,15 @@
  * state.c
  *		A lead's row, stored state and stage column: lock, read, write.
  *
- * Every statement names its tables with schema and takes the leads' keys as
- * an array, so that it means the same under any search_path.  Lock order: leads rows in key order, then their side rows, then history.
+ * Statements name their tables with schema, so that they mean the same under any
+ * search_path; rows of states are found and updated by side_rows.c.  Lock order:
+ * leads rows in key order, then their side rows, then history.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lead_grade.h"
 #include "lib/stringinfo.h"
 #include "sql.h"
 #include "side_rows.h"
@@ -20,11 +18,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /*

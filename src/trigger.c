@@ -97,6 +97,11 @@ collect(TriggerData *trigdata)
 {
 	LqLive		live;
 
+	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must be FOR EACH ROW", trigdata->tg_trigger->tgname),
+				 errhint("Triggers are made by lead_qualify.attach() and add_source().")));
 	if (lq_live_check(&live, trigdata, "activity_changed"))
 		lq_deferred_collect(&live, lq_live_source(&live, trigdata), trigdata);
 }
@@ -131,12 +136,14 @@ Datum
 lq_activity_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Trigger    *trigger = CALLED_AS_TRIGGER(fcinfo) ? trigdata->tg_trigger : NULL;
-	const char *how = trigger == NULL || trigger->tgnargs < 3 ? "" : trigger->tgargs[2];
+	Trigger    *trigger;
+	const char *how;
 
+	lq_trigger_check(trigdata, "activity_changed");
+	trigger = trigdata->tg_trigger;
+	how = trigger->tgnargs < 3 ? "" : trigger->tgargs[2];
 	/* what happens to answers while a lead is deleted or merged is our own doing */
-	if (trigger != NULL && trigger->tgnargs > 1 &&
-		atoi(trigger->tgargs[1]) == LQ_ANSWERS && lq_follows_lead())
+	if (trigger->tgnargs > 1 && atoi(trigger->tgargs[1]) == LQ_ANSWERS && lq_follows_lead())
 		return PointerGetDatum(NULL);
 	if (strcmp(how, "collect") == 0)
 		collect(trigdata);
