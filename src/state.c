@@ -453,42 +453,77 @@ any_lacks_stage(const LqCases *cases)
 }
 
 /*
- * Put the stage into the leads row, where it differs from what is there.  The
- * side row is asked again, because a trigger on leads that an earlier move
- * fired may have moved this lead on.
+ * Put stages into leads rows.  The side row is asked again, because a trigger on
+ * leads may have moved a lead on.
  */
-static void
-write_stage_column(LqCases *cases, LqCase *c)
+static SPIPlanPtr
+plan_stages(LqPipeline *p)
 {
-	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
-	const char *spelled = lq_column_of_stage(p, c->lead.stage);
-	Oid			types[4] = {InvalidOid, TEXTOID, TIMESTAMPTZOID, TEXTOID};
-	Datum		values[4];
-	LqMove	   *last;
+	Oid			types[4] = {p->key_array, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID};
+	Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
 
 	if (*slot == NULL)
-	{
-		Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
-
-		types[0] = p->key_type;
-		*slot = lq_plan_keep(lq_format("UPDATE %s SET %I = $2::%s, %I = $3 "
-									   "WHERE %I OPERATOR(pg_catalog.=) $1 AND EXISTS (SELECT 1 FROM %s q "
-									   "WHERE q.lead OPERATOR(pg_catalog.=) $1 AND q.stage OPERATOR(pg_catalog.=) $4)",
-									   lq_leads_name(p), p->stage_column,
-									   format_type_be_qualified(type),
-									   p->changed_column, p->lead_key,
-									   lq_side_name(p, "qualification")),
+		*slot = lq_plan_keep(lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
+									   "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+									   "pg_catalog.unnest($3), pg_catalog.unnest($4)) AS s(lead, spelled, at, stage) "
+									   "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
+									   "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
+									   lq_leads_name(p), p->stage_column, format_type_be_qualified(type),
+									   p->changed_column, p->lead_key, lq_side_name(p, "qualification")),
 							 4, types);
+	return *slot;
+}
+
+/* when the lead came into its stage; false: that is how it began */
+static bool
+time_of_stage(const LqCase *c, TimestampTz *at)
+{
+	const LqMove *last = c->moves == NIL ? NULL : llast(c->moves);
+
+	*at = last != NULL ? last->at :
+		TIMESTAMP_NOT_FINITE(c->lead.stage_since) ? c->lead.score->as_of : c->lead.stage_since;
+	return last == NULL || has_moved(last);
+}
+
+/* write the stages of the leads whose rows lack them, all with one statement */
+static void
+write_lacking_stages(LqCases *cases)
+{
+	LqPipeline *p = cases->pipeline;
+	Datum	   *columns[4];
+	bool	   *nulls = palloc0(cases->count * sizeof(bool));
+	Datum		arrays[4];
+	int			n = 0;
+	int			lbound = 1;
+	int16		len;
+	bool		byval;
+	char		align;
+
+	for (int i = 0; i < 4; i++)
+		columns[i] = palloc(cases->count * sizeof(Datum));
+	for (int i = 0; i < cases->count; i++)
+	{
+		const LqCase *c = &cases->cases[i];
+		TimestampTz at;
+
+		if (!lacks_stage(cases, c))
+			continue;
+		nulls[n] = !time_of_stage(c, &at);
+		columns[0][n] = c->key;
+		columns[1][n] = CStringGetTextDatum(lq_column_of_stage(p, c->lead.stage));
+		columns[2][n] = TimestampTzGetDatum(at);
+		columns[3][n] = CStringGetTextDatum(c->lead.stage);
+		n++;
 	}
-	last = c->moves == NIL ? NULL : llast(c->moves);
-	values[0] = c->key;
-	values[1] = CStringGetTextDatum(spelled);
-	values[2] = TimestampTzGetDatum(last != NULL ? last->at :
-									TIMESTAMP_NOT_FINITE(c->lead.stage_since) ?
-									c->lead.score->as_of : c->lead.stage_since);
-	values[3] = CStringGetTextDatum(c->lead.stage);
-	lq_plan_run(*slot, values, has_moved(last) || last == NULL ? NULL : "  n ", false);
+	get_typlenbyvalalign(p->key_type, &len, &byval, &align);
+	arrays[0] = PointerGetDatum(construct_array(columns[0], n, p->key_type, len, byval, align));
+	arrays[1] = PointerGetDatum(construct_array(columns[1], n, TEXTOID, -1, false, TYPALIGN_INT));
+	arrays[2] = PointerGetDatum(construct_md_array(columns[2], nulls, 1, &n, &lbound, TIMESTAMPTZOID,
+												   sizeof(TimestampTz), FLOAT8PASSBYVAL,
+												   TYPALIGN_DOUBLE));
+	arrays[3] = PointerGetDatum(construct_array(columns[3], n, TEXTOID, -1, false, TYPALIGN_INT));
+	lq_plan_run(plan_stages(p), arrays, NULL, false);
 }
 
 /*
@@ -515,9 +550,7 @@ write_stage_columns(LqCases *cases)
 	depth++;
 	PG_TRY();
 	{
-		for (int i = 0; i < cases->count; i++)
-			if (lacks_stage(cases, &cases->cases[i]))
-				write_stage_column(cases, &cases->cases[i]);
+		write_lacking_stages(cases);
 	}
 	PG_FINALLY();
 	{
