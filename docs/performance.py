@@ -55,14 +55,33 @@ def table(rows):
                ("goal", lambda r: goal_of(r) if "goal" in r else ""),
                ("", verdict)]
     shown = [(name, [value(row) for row in rows]) for name, value in columns]
+    if any(row.get("us_beyond", 0) < 0 for row in rows):    # of another size: no difference
+        shown = [(name, values) for name, values in shown if name != "µs each, beyond"]
     shown = [(name, values) for name, values in shown if any(values)]
     return "\n".join([cells(*(name for name, _ in shown)), "|---|" + "---:|" * (len(shown) - 1)]
                      + [cells(*line) for line in zip(*(values for _, values in shown))])
 
 
+def beside(measures):
+    """Measures with the same alternatives, one line each: ms, and × of the first."""
+    names = [row["what"] for row in next(iter(measures.values()))]
+    lines = [cells("ms", *names), "|---|" + "---:|" * len(names)]
+    for measure, rows in measures.items():
+        of = {row["what"]: row for row in rows}
+        lines.append(cells(measure, *(digits(of[name]["seconds"] * 1000) +
+                                      (f" (× {digits(of[name]['ratio'])})" if of[name].get("baseline") not in (None, name) else "")
+                                      for name in names)))
+    return "\n".join(lines)
+
+
 def value_of(figure):
     value = digits(figure["value"]) if figure.get("value") is not None else ""
     return f"{value} {figure.get('unit', '')}".strip()
+
+
+def is_nothing(row):
+    """Failures and losses that there were none of: counted, not listed."""
+    return row.get("goal") == "0" and row.get("value") == 0
 
 
 def figures(rows):
@@ -74,11 +93,21 @@ def benchmark(name, only=None):
     measures = {}
     for row in found[name].get("times") or []:
         measures.setdefault(row["measure"], []).append(row)
-    parts = [(measure, table(sorted(rows, key=lambda r: r["n"]))) for measure, rows in measures.items()]
+    measures = {measure: sorted(rows, key=lambda r: r["n"]) for measure, rows in measures.items()}
+    if len(measures) > 12 and name == "load":
+        parts = [(name, beside(measures))]
+    else:
+        parts = [(measure, table(rows)) for measure, rows in measures.items()]
     measures = {}
+    nothing = 0
     for row in found[name].get("figures") or []:
-        measures.setdefault(row["measure"], []).append(row)
+        if is_nothing(row):
+            nothing += 1
+        else:
+            measures.setdefault(row["measure"], []).append(row)
     parts += [(measure, figures(rows)) for measure, rows in measures.items()]
+    if nothing > 1:
+        parts.append((name, f"Counts of failures and losses that must be 0 and are: {nothing}."))
     if only:
         return "\n\n".join(text for measure, text in parts if measure == only)
     return "\n\n".join(f"*{measure}*\n\n{text}" if measure != name else text for measure, text in parts)
@@ -97,8 +126,11 @@ def goals():
             if "goal" in row:
                 lines.append(cells(name, f"{row['measure']}, {row['what']}" if row["measure"] != name else row["what"], goal_of(row),
                                    digits(row["have"]) + " " + row["goal_is"].split(" ", 1)[1], verdict(row)))
+        nothing = [row for row in data.get("figures") or [] if is_nothing(row)]
+        if nothing:
+            lines.append(cells(name, "counts of failures and losses that must be 0", "0", f"{len(nothing)} of them 0", "met"))
         for row in data.get("figures") or []:
-            if "goal" in row:
+            if "goal" in row and not is_nothing(row):
                 lines.append(cells(name, f"{row['measure']}, {row['what']}", row["goal"], value_of(row), verdict(row)))
     return "\n".join(lines)
 
