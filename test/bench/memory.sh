@@ -154,7 +154,8 @@ sql <<-'SQL'
 SQL
 rm -f "$file" "${file}_tenth" 2>/dev/null || true
 
-# the caches fill in the first half; what grows after that grows for ever
+# The caches fill in the first half; what grows after that grows for ever.  Half of
+# the client statements are few, so what a cache still takes is allowed for.
 sql <<-'SQL'
 	DO $$
 	DECLARE
@@ -163,7 +164,8 @@ sql <<-'SQL'
 		FOR f IN SELECT * FROM bench.figure WHERE unit = 'MB' AND goal IS NOT NULL AND value >= substring(goal FROM '\d+')::numeric LOOP
 			RAISE EXCEPTION '%, %: % MB, goal %', f.measure, f.what, f.value, f.goal;
 		END LOOP;
-		FOR f IN SELECT name, b.beyond - a.beyond AS grown FROM bench.beyond a JOIN bench.beyond b USING (name) WHERE b.n = 2 * a.n AND b.beyond - a.beyond > 65536 LOOP
+		FOR f IN SELECT name, b.beyond - a.beyond AS grown FROM bench.beyond a JOIN bench.beyond b USING (name) WHERE b.n = 2 * a.n
+			AND b.beyond - a.beyond > CASE name WHEN 'client' THEN 524288 ELSE 65536 END LOOP
 			RAISE EXCEPTION 'single inserts, %: the session grows by % bytes', f.name, f.grown;
 		END LOOP;
 	END $$;
