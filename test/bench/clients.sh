@@ -10,8 +10,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-turns=5 seconds=2 leads=100000
-[ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=20000
+turns=5 seconds=2 leads=100000 first=0
+[ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=20000 first=1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -57,7 +57,7 @@ turn()
 	SQL
 }
 
-for ((i = 0; i <= turns; i++)); do
+for ((i = first; i <= turns; i++)); do
 	for schema in plain product by_row by_statement caps; do
 		turn '1 row, commits wait' $i $schema on -f "$dir/one"
 		turn '1 row' $i $schema off -f "$dir/one"

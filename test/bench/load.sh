@@ -20,13 +20,13 @@
 # only counts has counted anything but the activities.
 #
 # Called by scripts/bench.sh with a new database in PGDATABASE.  Two rounds of
-# 30 seconds busy, 10 seconds of the others; QUICK=1: one of 5 and 2.
+# 30 seconds busy, 10 seconds of the others; QUICK=1: one of 4 and 2.
 
 set -euo pipefail
 cd "$(dirname "$0")"
 
 rounds=2 busy_seconds=30 other_seconds=10 clash_seconds=8
-[ "${QUICK:-0}" != 1 ] || { rounds=1 busy_seconds=5 other_seconds=2 clash_seconds=3; }
+[ "${QUICK:-0}" != 1 ] || { rounds=1 busy_seconds=4 other_seconds=2 clash_seconds=2; }
 clients=16 leads=20000 hot=50
 dir=$(mktemp -d)
 others=()						# the sessions beside those that insert
