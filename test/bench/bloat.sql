@@ -1,7 +1,7 @@
 -- What the live path writes: the share of updates of the state that are HOT, how
 -- much the tables grow, and WAL an activity, by the fillfactor of
 -- <leads>_qualification and by how eager autovacuum is on it.  300,000
--- activities in statements of 100 (QUICK=1: 20,000, and autovacuum as it usually is) for 6,000 leads (QUICK=1: 1,000), for each
+-- activities in statements of 100 (QUICK=1: 20,000, autovacuum as it usually is, two fillfactors) for 6,000 leads (QUICK=1: 1,000), for each
 -- setting from a table that has just been rewritten.  Then WAL of statements of
 -- 1, 100 and 10,000 rows, beside the same without a trigger; other databases of
 -- the server must be idle then.
@@ -26,7 +26,7 @@ INSERT INTO bench.shape VALUES (0, 'plain', 'no trigger', NULL, NULL), (1, 'ship
 INSERT INTO bench.shape SELECT 1 + row_number() OVER (), 'ff' || f || v, format('fillfactor %s, autovacuum %s', f, v), f,
 	CASE v WHEN 'off' THEN 'autovacuum_enabled = off'
 		WHEN 'eager' THEN 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0' END
-FROM unnest('{50, 70, 85, 100}'::int[]) f, unnest(CASE WHEN :'quick' THEN '{usual}' ELSE '{off, usual, eager}' END::text[]) v;
+FROM unnest(CASE WHEN :'quick' THEN '{50, 100}' ELSE '{50, 70, 85, 100}' END::int[]) f, unnest(CASE WHEN :'quick' THEN '{usual}' ELSE '{off, usual, eager}' END::text[]) v;
 CREATE TABLE bench.measured (name text, relation text, moment text, size bigint, indexes bigint, updates bigint, hot bigint, wal numeric, packed bigint,
 	at timestamptz DEFAULT clock_timestamp());
 -- so that in this short a time autovacuum comes as often as it would in hours
