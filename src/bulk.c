@@ -97,13 +97,10 @@ read_row(Bulk *bulk)
 	bytea	   *bytes = DatumGetByteaPP(slot_getattr(bulk->sorted, 2, &isnull));
 	Size		size = VARSIZE_ANY_EXHDR(bytes);
 	MinimalTuple row = palloc(size);
-	LqEvent		event;
-	Datum		lead;
 
 	memcpy(row, VARDATA_ANY(bytes), size);
 	ExecStoreMinimalTuple(row, bulk->row, true);
-	if (lq_activity_read(bulk->reader, bulk->row, &event, &lead))
-		lq_arrivals_add(&bulk->arrivals, lead, &event);
+	lq_arrivals_take(&bulk->arrivals, bulk->reader, bulk->row, false);
 	ExecClearTuple(bulk->row);
 }
 
@@ -128,17 +125,6 @@ read_batch(void *arg)
 	}
 }
 
-static void
-guarded(Bulk *bulk, void (*body) (void *arg))
-{
-	LqPipeline *p = bulk->live->pipeline;
-	LqGuard    *guard = bulk->reader->guard;
-
-	lq_guard_begin(guard, p->name, p->time_zone, p->owner);
-	lq_guard_run(guard, body, bulk);
-	lq_guard_end(guard);
-}
-
 /* score the activities that a statement has inserted */
 void
 lq_live_bulk(LqLive *live, LqReader *reader, TriggerData *trigdata)
@@ -150,7 +136,7 @@ lq_live_bulk(LqLive *live, LqReader *reader, TriggerData *trigdata)
 	begin_sort(&bulk);
 	bulk.per_row = AllocSetContextCreate(CurrentMemoryContext, "lead_qualify row",
 										 ALLOCSET_SMALL_SIZES);
-	guarded(&bulk, put_rows);
+	lq_live_read(reader, put_rows, &bulk);
 	ExecDropSingleTupleTableSlot(bulk.unsorted);
 	MemoryContextDelete(bulk.per_row);
 	tuplesort_performsort(bulk.sort);
@@ -161,7 +147,7 @@ lq_live_bulk(LqLive *live, LqReader *reader, TriggerData *trigdata)
 	while (bulk.waiting)
 	{
 		memset(&bulk.arrivals, 0, sizeof(LqArrivals));
-		guarded(&bulk, read_batch);
+		lq_live_read(reader, read_batch, &bulk);
 		lq_live_arrivals(live, &bulk.arrivals);
 		MemoryContextReset(batch);
 	}

@@ -71,7 +71,8 @@ flushed_end(Collected *c, SubTransactionId subxact, SubTransactionId parent)
 		}
 		c->flusher = Max(c->flusher, d->flushed);
 	}
-	c->first = 0;
+	if (parent == InvalidSubTransactionId)
+		c->first = 0;
 }
 
 /* a subtransaction takes back what it collected */
@@ -191,12 +192,11 @@ lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata)
 		collect(live, source, trigdata->tg_relation, trigdata->tg_newslot, true);
 }
 
-/* a flush at work, as lq_guard_run() takes it; the table of the last row stays open */
+/* a flush at work, as lq_live_read() takes it; the table of the last row stays open */
 typedef struct Flush
 {
 	LqLive	   *live;
 	Collected  *rows;
-	LqGuard		guard;
 	LqReader	reader;
 	Oid			relid;			/* of reader.rel, which is NULL if that is gone */
 	TupleDesc	desc;			/* of the rows that slot takes */
@@ -237,8 +237,6 @@ static void
 read_collected(Flush *flush, const Deferred *d)
 {
 	LqReader   *reader = &flush->reader;
-	LqEvent		event;
-	Datum		lead;
 
 	reader->source = lq_source_get(flush->live->pipeline, d->source);
 	if (reader->source == NULL || reader->source->lead == NULL)
@@ -248,13 +246,7 @@ read_collected(Flush *flush, const Deferred *d)
 	if (reader->rel == NULL)
 		return;
 	ExecStoreHeapTuple(d->row, flush->slot, false);
-	if (d->replay)
-	{
-		if (lq_activity_lead(reader, flush->slot, &lead))
-			lq_arrivals_add(&flush->arrivals, lead, NULL);
-	}
-	else if (lq_activity_read(reader, flush->slot, &event, &lead))
-		lq_arrivals_add(&flush->arrivals, lead, &event);
+	lq_arrivals_take(&flush->arrivals, reader, flush->slot, d->replay);
 	ExecClearTuple(flush->slot);
 }
 
@@ -319,12 +311,7 @@ lq_deferred_flush(LqLive *live)
 	if (flush.rows == NULL)
 		return;
 	flush.reader.pipeline = live->pipeline;
-	flush.reader.guard = &flush.guard;
-	flush.reader.live = true;
-	lq_guard_begin(&flush.guard, live->pipeline->name, live->pipeline->time_zone,
-				   live->pipeline->owner);
-	lq_guard_run(&flush.guard, read_all, &flush);
-	lq_guard_end(&flush.guard);
+	lq_live_read(&flush.reader, read_all, &flush);
 	close_table(&flush);
 	rows_flushed(flush.rows);
 	lq_live_arrivals(live, &flush.arrivals);

@@ -288,6 +288,37 @@ lq_arrivals_add(LqArrivals *a, Datum lead, const LqEvent *event)
 	a->count++;
 }
 
+/* a row that came in, or (replay) was updated or deleted, becomes an arrival if it is an activity */
+void
+lq_arrivals_take(LqArrivals *a, LqReader *reader, TupleTableSlot *slot, bool replay)
+{
+	LqEvent		event;
+	Datum		lead;
+
+	if (replay)
+	{
+		if (lq_activity_lead(reader, slot, &lead))
+			lq_arrivals_add(a, lead, NULL);
+	}
+	else if (lq_activity_read(reader, slot, &event, &lead))
+		lq_arrivals_add(a, lead, &event);
+}
+
+/* body(arg) reads rows with the reader, under one guard for all of them */
+void
+lq_live_read(LqReader *reader, void (*body) (void *arg), void *arg)
+{
+	LqPipeline *p = reader->pipeline;
+	LqGuard		guard = {0};
+
+	reader->live = true;
+	reader->guard = &guard;
+	lq_guard_begin(&guard, p->name, p->time_zone, p->owner);
+	lq_guard_run(&guard, body, arg);
+	lq_guard_end(&guard);
+	reader->guard = NULL;
+}
+
 static int
 arrival_cmp(const void *a, const void *b, void *pipeline)
 {

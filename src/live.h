@@ -58,6 +58,9 @@ extern void lq_transition_rows(TriggerData *trigdata, Tuplestorestate *store,
 							   void (*row) (void *arg, TupleTableSlot *slot),
 							   void *arg);
 extern void lq_arrivals_add(LqArrivals *arrivals, Datum lead, const LqEvent *event);
+extern void lq_arrivals_take(LqArrivals *arrivals, LqReader *reader, TupleTableSlot *slot,
+							 bool replay);
+extern void lq_live_read(LqReader *reader, void (*body) (void *arg), void *arg);
 extern void lq_live_arrivals(LqLive *live, LqArrivals *arrivals);
 extern LqSource *lq_live_source(LqLive *live, TriggerData *trigdata);
 

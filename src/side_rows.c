@@ -5,7 +5,7 @@
  *
  * Each activity reads one such row and writes it back.  A statement that takes
  * its values as arrays spends more on taking them apart than on the row, so we
- * do what the executor would do: find by the primary key, update by ctid, and
+ * do what the executor would do: find by an index, update by ctid, and
  * leave constraints, indexes and row triggers to ExecSimpleRelationUpdate(),
  * which serves logical replication in the same way.  Whoever writes a state
  * holds the lock of its leads row; only the owner may meanwhile have changed
@@ -78,7 +78,7 @@ map_columns(LqSideRows *rows, const LqSideTable *table)
 	}
 }
 
-/* an index that finds a lead by the equality of scan->key */
+/* does the index find a lead as rows->key does? */
 static bool
 finds_leads(const LqSideRows *rows, Relation index, Oid opfamily)
 {

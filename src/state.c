@@ -461,7 +461,6 @@ plan_stages(LqPipeline *p)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
 	Oid			types[4] = {p->key_array, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID};
-	Oid			type = get_atttype(p->leads, get_attnum(p->leads, p->stage_column));
 
 	if (*slot == NULL)
 		*slot = lq_plan_keep(lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
@@ -469,7 +468,8 @@ plan_stages(LqPipeline *p)
 									   "pg_catalog.unnest($3), pg_catalog.unnest($4)) AS s(lead, spelled, at, stage) "
 									   "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
 									   "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
-									   lq_leads_name(p), p->stage_column, format_type_be_qualified(type),
+									   lq_leads_name(p), p->stage_column,
+									   format_type_be_qualified(get_atttype(p->leads, get_attnum(p->leads, p->stage_column))),
 									   p->changed_column, p->lead_key, lq_side_name(p, "qualification")),
 							 4, types);
 	return *slot;

@@ -18,7 +18,7 @@
 /* an insert of more rows is sorted on disk */
 #define MANY_ROWS 100000
 
-/* what a trigger call is about, as lq_guard_run() and lq_transition_rows() take it */
+/* what a trigger call is about, as lq_live_read() and lq_transition_rows() take it */
 typedef struct Fired
 {
 	LqReader	reader;
@@ -27,21 +27,13 @@ typedef struct Fired
 	LqArrivals	arrivals;
 } Fired;
 
-/* a row becomes an arrival */
+/* as lq_transition_rows() takes it */
 static void
 read_row(void *arg, TupleTableSlot *slot)
 {
 	Fired	   *fired = arg;
-	LqEvent		event;
-	Datum		lead;
 
-	if (fired->replay)
-	{
-		if (lq_activity_lead(&fired->reader, slot, &lead))
-			lq_arrivals_add(&fired->arrivals, lead, NULL);
-	}
-	else if (lq_activity_read(&fired->reader, slot, &event, &lead))
-		lq_arrivals_add(&fired->arrivals, lead, &event);
+	lq_arrivals_take(&fired->arrivals, &fired->reader, slot, fired->replay);
 }
 
 /* old and new rows, of a statement or one */
@@ -70,24 +62,18 @@ static void
 activities_changed(LqLive *live, LqSource *source, TriggerData *trigdata)
 {
 	Fired		fired = {{0}};
-	LqGuard		guard = {0};
 
 	fired.trigdata = trigdata;
 	fired.reader.pipeline = live->pipeline;
 	fired.reader.source = source;
 	fired.reader.rel = trigdata->tg_relation;
-	fired.reader.guard = &guard;
-	fired.reader.live = true;
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && trigdata->tg_newtable != NULL &&
 		tuplestore_tuple_count(trigdata->tg_newtable) > MANY_ROWS)
 	{
 		lq_live_bulk(live, &fired.reader, trigdata);
 		return;
 	}
-	lq_guard_begin(&guard, live->pipeline->name, live->pipeline->time_zone,
-				   live->pipeline->owner);
-	lq_guard_run(&guard, read_fired, &fired);
-	lq_guard_end(&guard);
+	lq_live_read(&fired.reader, read_fired, &fired);
 	lq_live_arrivals(live, &fired.arrivals);
 }
 
