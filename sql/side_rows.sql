@@ -2,6 +2,7 @@
 -- and what he takes away is named.
 
 SET client_min_messages = warning;
+\set SHOW_CONTEXT never
 CREATE EXTENSION IF NOT EXISTS lead_qualify;
 SET timezone = 'UTC';
 CREATE SCHEMA side_rows;
@@ -64,10 +65,63 @@ DROP TRIGGER a_keep ON lead_qualification;
 SELECT lead_qualify.recompute('side');
 TABLE state;
 
--- what is not possible is left out, not the insert
-CREATE TRIGGER rows AFTER UPDATE ON lead_qualification REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION spoken();
+-- a statement trigger has the row in its transition table
+CREATE FUNCTION listed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO side_rows.seen (what) SELECT format('%s has %s', lead, total_at_event) FROM new_rows;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER rows AFTER UPDATE ON lead_qualification REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION listed();
 INSERT INTO activity VALUES (40, 3, 'visit', '2024-02-05');
+SELECT what FROM seen WHERE what LIKE '%has%';
 DROP TRIGGER rows ON lead_qualification;
+
+-- only an ordinary table without triggers is updated without a statement
+DROP TRIGGER before_row ON lead_qualification;
+DROP TRIGGER before_statement ON lead_qualification;
+DROP TRIGGER after_statement ON lead_qualification;
+CREATE TABLE updated (n int GENERATED ALWAYS AS IDENTITY, how text);
+CREATE FUNCTION noted() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	context text;
+BEGIN
+	GET DIAGNOSTICS context = PG_CONTEXT;
+	INSERT INTO side_rows.updated (how) VALUES (CASE WHEN context LIKE '%UPDATE side_rows.lead_qualification%' THEN 'by SQL' ELSE 'directly' END);
+	RETURN true;
+END $$;
+ALTER TABLE lead_qualification ADD CONSTRAINT noted CHECK (noted()) NOT VALID;
+INSERT INTO activity VALUES (50, 3, 'visit', '2024-02-05 01:00');
+DROP TRIGGER after_row ON lead_qualification;
+INSERT INTO activity VALUES (51, 3, 'visit', '2024-02-05 02:00');
+CREATE RULE also AS ON UPDATE TO lead_qualification DO ALSO NOTIFY side_rows;
+INSERT INTO activity VALUES (52, 3, 'visit', '2024-02-05 03:00');
+DROP RULE also ON lead_qualification;
+-- what Citus says of a table whose rows are in shards
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char");
+RESET allow_system_table_mods;
+INSERT INTO activity VALUES (53, 3, 'visit', '2024-02-05 04:00');
+INSERT INTO pg_dist_partition VALUES ('lead_qualification', 'h');
+INSERT INTO activity VALUES (54, 3, 'visit', '2024-02-05 05:00');
+SET allow_system_table_mods = on;
+DROP TABLE pg_catalog.pg_dist_partition;
+RESET allow_system_table_mods;
+INSERT INTO activity VALUES (55, 3, 'visit', '2024-02-05 06:00');
+SELECT how FROM updated ORDER BY n;
+ALTER TABLE lead_qualification DROP CONSTRAINT noted;
+SELECT * FROM lead_qualify.verify('side');
+
+-- rows in a partition
+BEGIN;
+ALTER TABLE lead_qualification RENAME TO part;
+CREATE TABLE lead_qualification (LIKE part INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (lead)) PARTITION BY HASH (lead);
+ALTER TABLE lead_qualification ATTACH PARTITION part FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO activity VALUES (60, 3, 'visit', '2024-02-05 07:00');
+SELECT lead, total_at_event AS total FROM lead_qualification ORDER BY 1;
+SELECT * FROM lead_qualify.verify('side');
+ROLLBACK;
+
+-- a key that no index finds, and another primary key
 ALTER TABLE lead_qualification DROP CONSTRAINT lead_qualification_pkey;
 INSERT INTO activity VALUES (41, 3, 'visit', '2024-02-05');
 ALTER TABLE lead_qualification ADD COLUMN other text, ADD UNIQUE (lead);

@@ -1,47 +1,57 @@
 /*
  * side_rows.c
  *		Rows of <leads>_qualification and <leads>_baseline, found by lead and
- *		updated in place, without a planner in between.
+ *		updated in place.
  *
  * Each activity reads one such row and writes it back.  A statement that takes
- * its values as arrays spends more on taking them apart than on the row, so we
- * do what the executor would do: find by an index, update by ctid, and
- * leave constraints, indexes and row triggers to ExecSimpleRelationUpdate(),
- * which serves logical replication in the same way.  Whoever writes a state
- * holds the lock of its leads row; only the owner may meanwhile have changed
- * columns of his own.
+ * its values as arrays spends more on taking them apart than on the row, so
+ * where the table is an ordinary one without triggers that an update fires, we
+ * do what the executor would do: find by an index, update by ctid, and leave
+ * constraints and indexes to ExecSimpleRelationUpdate(), which serves logical
+ * replication in the same way.  All other tables get a statement for each row,
+ * which names its lead; so does who only reads, with his own rights.
+ *
+ * Whoever writes a state holds the lock of its leads row; only the owner may
+ * meanwhile have changed columns of his own.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
+#include "key_rows.h"
+#include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
-#include "sql.h"
 #include "side_rows.h"
-#include "utils/acl.h"
+#include "sql.h"
+#include "state.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
-/* what updating takes */
-struct LqSideWriter
+/* what updating without SQL takes */
+typedef struct Writer
 {
 	EState	   *estate;
 	ResultRelInfo *result;
 	EPQState	epq;
 	TupleTableSlot *slot;		/* the new row */
+} Writer;
+
+struct LqSideRows
+{
+	LqPipeline *pipeline;
+	int			table;
+	bool		read_only;
+	Relation	rel;
+	LqKeyRows  *direct;			/* NULL: by SQL */
+	int			columns[LQ_NSTATE]; /* where each is in the row, if direct */
+	Writer	   *writer;
 };
 
 /* ----------------------------------------------------------------
@@ -51,8 +61,9 @@ struct LqSideWriter
 
 /* where the columns are: in their order, unless somebody has altered the table */
 static void
-map_columns(LqSideRows *rows, const LqSideTable *table)
+map_columns(LqSideRows *rows)
 {
+	const LqSideTable *table = &lq_side_tables[rows->table];
 	TupleDesc	desc = RelationGetDescr(rows->rel);
 	int			next = 0;
 
@@ -78,64 +89,36 @@ map_columns(LqSideRows *rows, const LqSideTable *table)
 	}
 }
 
-/* does the index find a lead as rows->key does? */
+/* would an UPDATE fire any? */
 static bool
-finds_leads(const LqSideRows *rows, Relation index, Oid opfamily)
+has_update_triggers(Relation rel)
 {
-	Form_pg_index form = index->rd_index;
+	const TriggerDesc *triggers = rel->trigdesc;
 
-	return form->indisunique && form->indisvalid && form->indimmediate &&
-		form->indnkeyatts == 1 && form->indkey.values[0] == rows->columns[LQ_STATE_LEAD] + 1 &&
-		index->rd_rel->relam == BTREE_AM_OID && index->rd_opfamily[0] == opfamily &&
-		index->rd_indcollation[0] == rows->key.sk_collation &&
-		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+	return triggers != NULL &&
+		(triggers->trig_update_before_statement || triggers->trig_update_before_row ||
+		 triggers->trig_update_after_row || triggers->trig_update_after_statement);
 }
 
-/* usually the primary key; without any, rows are found by reading the table */
+/* run a plan; the caller does not notice that SPI has a memory context of its own */
 static void
-open_index(LqSideRows *rows, Oid key_type)
+run_plan(LqSideRows *rows, SPIPlanPtr (*plan) (LqSideRows *rows), const Datum *values,
+		 const char *nulls)
 {
-	TypeCacheEntry *type = lookup_type_cache(key_type, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY);
-	Form_pg_attribute lead = TupleDescAttr(RelationGetDescr(rows->rel), rows->columns[LQ_STATE_LEAD]);
-	List	   *indexes = RelationGetIndexList(rows->rel);
-	ListCell   *lc;
+	MemoryContext caller = CurrentMemoryContext;
 
-	ScanKeyEntryInitialize(&rows->key, 0, lead->attnum, BTEqualStrategyNumber, InvalidOid,
-						   lead->attcollation, get_opcode(type->eq_opr), (Datum) 0);
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (finds_leads(rows, index, type->btree_opf))
-		{
-			rows->index = index;
-			rows->key.sk_attno = 1;
-			break;
-		}
-		index_close(index, NoLock);
-	}
-	list_free(indexes);
-}
-
-/* the caller may read the table; with row security, only the rows that it shows him */
-static void
-check_rights(LqSideRows *rows)
-{
-	Oid			relid = RelationGetRelid(rows->rel);
-
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ALL) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(rows->rel));
-	rows->row_security = check_enable_rls(relid, InvalidOid, false) == RLS_ENABLED;
+	lq_plan_run(plan(rows), (Datum *) values, nulls, rows->read_only);
+	MemoryContextSwitchTo(caller);
 }
 
 /*
  * read_only: under the caller's snapshot; else under one that sees what was
- * committed and done up to now, as a statement would.
+ * committed and done up to now.
  */
 LqSideRows *
 lq_side_rows_open(LqPipeline *p, int table, bool read_only)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	LqSideRows *rows = palloc0(sizeof(LqSideRows));
 	char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[table].suffix);
 	Oid			relid = lq_find_relation(p->leads_schema, name);
@@ -146,28 +129,22 @@ lq_side_rows_open(LqPipeline *p, int table, bool read_only)
 				 errmsg("table \"%s.%s\" does not exist", p->leads_schema, name),
 				 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if the pipeline is no longer wanted.",
 						 p->name)));
+	rows->pipeline = p;
+	rows->table = table;
 	rows->read_only = read_only;
 	rows->rel = table_open(relid, read_only ? AccessShareLock : RowExclusiveLock);
-	map_columns(rows, &lq_side_tables[table]);
-	open_index(rows, p->key_type);
-	rows->key_type = p->key_type;
-	if (read_only)
-		check_rights(rows);
-	else
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		CommandCounterIncrement();
-		UpdateActiveSnapshotCommandId();
-	}
-	rows->slot = table_slot_create(rows->rel, NULL);
+	map_columns(rows);
+	if (!read_only && !has_update_triggers(rows->rel))
+		rows->direct = lq_key_rows_open(rows->rel, rows->columns[LQ_STATE_LEAD] + 1, p->key_type);
+	if (rows->direct == NULL)
+		SPI_connect();
+	MemoryContextSwitchTo(caller);
 	return rows;
 }
 
 static void
-close_writer(LqSideWriter *writer)
+close_writer(Writer *writer)
 {
-	ExecASUpdateTriggers(writer->estate, writer->result, NULL);
-	AfterTriggerEndQuery(writer->estate);
 	EvalPlanQualEnd(&writer->epq);
 	ExecCloseIndices(writer->result);
 	ExecResetTupleTable(writer->estate->es_tupleTable, false);
@@ -180,14 +157,11 @@ lq_side_rows_close(LqSideRows *rows)
 {
 	if (rows->writer != NULL)
 		close_writer(rows->writer);
-	ExecDropSingleTupleTableSlot(rows->slot);
-	if (rows->scan != NULL)
-		index_endscan(rows->scan);
-	if (rows->index != NULL)
-		index_close(rows->index, NoLock);
-	if (!rows->read_only)
+	if (rows->direct == NULL)
+		SPI_finish();
+	else
 	{
-		PopActiveSnapshot();
+		lq_key_rows_close(rows->direct);
 		/* what comes next sees what was written */
 		CommandCounterIncrement();
 	}
@@ -200,42 +174,37 @@ lq_side_rows_close(LqSideRows *rows)
  * ----------------------------------------------------------------
  */
 
-static bool
-find_by_index(LqSideRows *rows)
+static SPIPlanPtr
+plan_find(LqSideRows *rows)
 {
-	if (rows->scan == NULL)
-		rows->scan = LQ_INDEX_BEGINSCAN(rows->rel, rows->index, GetActiveSnapshot(), 1);
-	index_rescan(rows->scan, &rows->key, 1, NULL, 0);
-	return index_getnext_slot(rows->scan, ForwardScanDirection, rows->slot);
+	LqPipeline *p = rows->pipeline;
+	const LqSideTable *table = &lq_side_tables[rows->table];
+	SPIPlanPtr *slot = lq_plan_slot(p, rows->table == LQ_SIDE_STATE ? LQ_PLAN_FIND :
+									LQ_PLAN_FIND_BASELINE);
+	StringInfoData buf;
+
+	if (*slot != NULL)
+		return *slot;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	for (int i = 0; i < LQ_NSTATE; i++)
+		appendStringInfo(&buf, "q.%s, ", table->columns[i].name);
+	lq_append(&buf, "q.xmin FROM %s q WHERE q.lead OPERATOR(pg_catalog.=) $1",
+			  lq_side_name(p, table->suffix));
+	*slot = lq_plan_keep(buf.data, 1, &p->key_type);
+	return *slot;
 }
 
 static bool
-find_by_reading(LqSideRows *rows)
+find_by_sql(LqSideRows *rows, Datum lead, Datum *values, bool *nulls)
 {
-	TableScanDesc scan = table_beginscan(rows->rel, GetActiveSnapshot(), 1, &rows->key);
-	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, rows->slot);
-
-	if (found)
-		ExecMaterializeSlot(rows->slot);
-	table_endscan(scan);
-	return found;
-}
-
-/* does row security let the caller see the row? */
-static bool
-is_shown(LqSideRows *rows, Datum lead)
-{
-	bool		shown;
-	Relation	rel = rows->rel;
-
-	SPI_connect();
-	SPI_execute_with_args(lq_format("SELECT FROM %I.%I WHERE lead = $1",
-									get_namespace_name(RelationGetNamespace(rel)),
-									RelationGetRelationName(rel)),
-						  1, &rows->key_type, &lead, NULL, true, 1);
-	shown = SPI_processed > 0;
-	SPI_finish();
-	return shown;
+	SPI_freetuptable(SPI_tuptable);
+	run_plan(rows, plan_find, &lead, NULL);
+	if (SPI_processed == 0)
+		return false;
+	for (int i = 0; i < LQ_NSTATE; i++)
+		values[i] = lq_field(0, i + 1, &nulls[i]);
+	return true;
 }
 
 /*
@@ -245,34 +214,80 @@ is_shown(LqSideRows *rows, Datum lead)
 bool
 lq_side_rows_find(LqSideRows *rows, Datum lead, Datum *values, bool *nulls)
 {
-	rows->key.sk_argument = lead;
-	if (!(rows->index != NULL ? find_by_index(rows) : find_by_reading(rows)) ||
-		(rows->row_security && !is_shown(rows, lead)))
+	TupleTableSlot *slot;
+
+	if (rows->direct == NULL)
+		return find_by_sql(rows, lead, values, nulls);
+	if (!lq_key_rows_find(rows->direct, lead))
 		return false;
-	slot_getallattrs(rows->slot);
+	slot = rows->direct->slot;
+	slot_getallattrs(slot);
 	for (int i = 0; i < LQ_NSTATE; i++)
 	{
-		values[i] = rows->slot->tts_values[rows->columns[i]];
-		nulls[i] = rows->slot->tts_isnull[rows->columns[i]];
+		values[i] = slot->tts_values[rows->columns[i]];
+		nulls[i] = slot->tts_isnull[rows->columns[i]];
 	}
 	return true;
 }
 
-/* where the row that was found is, and whose it is */
-void
-lq_side_rows_where(LqSideRows *rows, ItemPointer tid, TransactionId *xmin)
+/* where the row that was found is, for lq_side_rows_update(); true: this transaction wrote it */
+bool
+lq_side_rows_where(LqSideRows *rows, ItemPointer tid)
 {
 	bool		isnull;
+	Datum		xmin;
 
-	*tid = rows->slot->tts_tid;
-	*xmin = DatumGetTransactionId(slot_getsysattr(rows->slot, MinTransactionIdAttributeNumber,
-												  &isnull));
+	ItemPointerSetInvalid(tid);
+	if (rows->direct == NULL)
+		xmin = lq_field(0, LQ_NSTATE + 1, &isnull);
+	else
+	{
+		*tid = rows->direct->slot->tts_tid;
+		xmin = slot_getsysattr(rows->direct->slot, MinTransactionIdAttributeNumber, &isnull);
+	}
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
 }
 
 /* ----------------------------------------------------------------
  * Writing
  * ----------------------------------------------------------------
  */
+
+static SPIPlanPtr
+plan_update(LqSideRows *rows)
+{
+	LqPipeline *p = rows->pipeline;
+	const LqSideTable *table = &lq_side_tables[rows->table];
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_UPDATE);
+	Oid			types[LQ_NSTATE];
+	StringInfoData buf;
+
+	Assert(rows->table == LQ_SIDE_STATE);
+	if (*slot != NULL)
+		return *slot;
+	initStringInfo(&buf);
+	lq_append(&buf, "UPDATE %s SET ", lq_side_name(p, table->suffix));
+	for (int i = 0; i < LQ_NSTATE; i++)
+	{
+		types[i] = lq_side_column_type(&table->columns[i], p->key_type);
+		if (i != LQ_STATE_LEAD)
+			appendStringInfo(&buf, "%s = $%d%s", table->columns[i].name, i + 1,
+							 i + 1 < LQ_NSTATE ? ", " : "");
+	}
+	appendStringInfo(&buf, " WHERE lead OPERATOR(pg_catalog.=) $%d", LQ_STATE_LEAD + 1);
+	*slot = lq_plan_keep(buf.data, LQ_NSTATE, types);
+	return *slot;
+}
+
+static void
+update_by_sql(LqSideRows *rows, const Datum *values, const bool *nulls)
+{
+	char		spi_nulls[LQ_NSTATE];
+
+	for (int i = 0; i < LQ_NSTATE; i++)
+		spi_nulls[i] = nulls[i] ? 'n' : ' ';
+	run_plan(rows, plan_update, values, spi_nulls);
+}
 
 /* the columns that we write: lead stays as it is */
 static Bitmapset *
@@ -310,34 +325,10 @@ init_range_table(const LqSideRows *rows, EState *estate)
 #endif
 }
 
-/*
- * States are written one by one, so there is no transition table to offer to a
- * trigger that wants one.  It is left out, rather than the application's insert.
- */
-static void
-leave_out_triggers(ResultRelInfo *result)
-{
-	static Oid	warned = InvalidOid;
-	TriggerDesc *triggers = result->ri_TrigDesc;
-	Relation	rel = result->ri_RelationDesc;
-
-	if (triggers == NULL || !(triggers->trig_update_old_table || triggers->trig_update_new_table))
-		return;
-	triggers->trig_update_after_statement = false;
-	if (warned == RelationGetRelid(rel))
-		return;
-	warned = RelationGetRelid(rel);
-	ereport(WARNING,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("UPDATE triggers of table \"%s\" do not fire: one of them has transition tables",
-					RelationGetRelationName(rel)),
-			 errhint("Use a trigger FOR EACH ROW, or one on the leads table or the stage history.")));
-}
-
-static LqSideWriter *
+static Writer *
 open_writer(LqSideRows *rows)
 {
-	LqSideWriter *writer = palloc0(sizeof(LqSideWriter));
+	Writer	   *writer = palloc0(sizeof(Writer));
 	EState	   *estate = CreateExecutorState();
 
 	writer->estate = estate;
@@ -345,71 +336,62 @@ open_writer(LqSideRows *rows)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, rows->rel, 1, NULL, 0);
-	leave_out_triggers(writer->result);
-	/* so that AFTER triggers do not open another one */
-	estate->es_opened_result_relations = list_make1(writer->result);
 	LQ_EVAL_PLAN_QUAL_INIT(&writer->epq, estate);
 	writer->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(rows->rel), &TTSOpsVirtual);
 	ExecOpenIndices(writer->result, false);
-	AfterTriggerBeginQuery();
-	ExecBSUpdateTriggers(estate, writer->result);
 	return writer;
 }
 
 /*
- * The row at tid as it is now, into rows->slot.  Mostly it is as it was read;
+ * The row at tid as it is now, into the slot.  Mostly it is as it was read;
  * where the owner has changed a column of his own meanwhile, it is the
  * version that he left.
  */
 static void
-fetch_newest(LqSideRows *rows, ItemPointer tid)
+fetch_newest(LqSideRows *rows, ItemPointer tid, Datum lead)
 {
-	LqSideWriter *writer = rows->writer;
-	TriggerDesc *triggers = writer->result->ri_TrigDesc;
-	bool		serializable = IsolationUsesXactSnapshot();
-	TM_FailureData failure;
-	TM_Result	result;
+	TupleTableSlot *slot = rows->direct->slot;
 	bool		isnull;
 
-	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, rows->slot))
+	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, slot))
 		elog(ERROR, "a row of table \"%s\" is gone", RelationGetRelationName(rows->rel));
-	if (!serializable && (triggers == NULL || !triggers->trig_update_before_row) &&
-		DatumGetTransactionId(slot_getsysattr(rows->slot, MaxTransactionIdAttributeNumber,
+	if (!IsolationUsesXactSnapshot() &&
+		DatumGetTransactionId(slot_getsysattr(slot, MaxTransactionIdAttributeNumber,
 											  &isnull)) == InvalidTransactionId)
 		return;
-	result = table_tuple_lock(rows->rel, tid, GetActiveSnapshot(), rows->slot,
-							  GetCurrentCommandId(false), LockTupleNoKeyExclusive,
-							  LockWaitBlock,
-							  serializable ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-	if (result == TM_SelfModified)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("a trigger on table \"%s\" has changed a row that is being updated",
-						RelationGetRelationName(rows->rel)),
-				 errhint("Insert activities in an AFTER trigger instead of a BEFORE trigger.")));
-	if (result != TM_Ok)
+	rows->direct->key.sk_argument = lead;
+	if (!lq_key_rows_lock_at(rows->direct, tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+				 errmsg("could not serialize access due to concurrent delete"),
+				 errhint("The transaction might succeed if retried.")));
 }
 
-/* put values into the row at tid, but for its key; other columns stay */
+/* put values into the row of lead that is at tid; other columns stay */
 void
 lq_side_rows_update(LqSideRows *rows, ItemPointer tid, const Datum *values, const bool *nulls)
 {
-	LqSideWriter *writer;
+	Writer	   *writer;
+	TupleTableSlot *old;
 	TupleTableSlot *new;
 	int			natts = RelationGetDescr(rows->rel)->natts;
 
+	/* it was found by SQL if it has a trigger, which may be dropped since */
+	if (rows->direct == NULL || !ItemPointerIsValid(tid))
+	{
+		update_by_sql(rows, values, nulls);
+		return;
+	}
 	if (rows->writer == NULL)
 		rows->writer = open_writer(rows);
 	writer = rows->writer;
+	old = rows->direct->slot;
 	new = writer->slot;
-	fetch_newest(rows, tid);
-	slot_getallattrs(rows->slot);
+	fetch_newest(rows, tid, values[LQ_STATE_LEAD]);
+	slot_getallattrs(old);
 	ExecClearTuple(new);
-	memcpy(new->tts_values, rows->slot->tts_values, natts * sizeof(Datum));
-	memcpy(new->tts_isnull, rows->slot->tts_isnull, natts * sizeof(bool));
+	memcpy(new->tts_values, old->tts_values, natts * sizeof(Datum));
+	memcpy(new->tts_isnull, old->tts_isnull, natts * sizeof(bool));
 	for (int i = 0; i < LQ_NSTATE; i++)
 	{
 		if (i == LQ_STATE_LEAD)
@@ -418,6 +400,6 @@ lq_side_rows_update(LqSideRows *rows, ItemPointer tid, const Datum *values, cons
 		new->tts_isnull[rows->columns[i]] = nulls[i];
 	}
 	ExecStoreVirtualTuple(new);
-	ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, rows->slot, new);
+	ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, old, new);
 	ResetPerTupleExprContext(writer->estate);
 }

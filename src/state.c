@@ -1,14 +1,13 @@
 /*
  * state.c
- *		A lead's row, stored state and stage column: lock, read, write.
+ *		A lead's stored state and stage column: read, write.
  *
  * Statements name their tables with schema, so that they mean the same under any
  * search_path; rows of states are found and updated by side_rows.c.  Lock order:
- * leads rows in key order, then their side rows, then history.
+ * leads rows in key order (lead_rows.c), then their side rows, then history.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -17,7 +16,6 @@
 #include "state_row.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -31,143 +29,9 @@
 #define MAX_DEPTH 32
 
 /* ----------------------------------------------------------------
- * Statements
- * ----------------------------------------------------------------
- */
-
-/* SQL of the lead's creation time as timestamptz */
-static void
-append_created_at(StringInfo buf, LqPipeline *p)
-{
-	AttrNumber	attnum = p->created_at == NULL ? InvalidAttrNumber :
-		get_attnum(p->leads, p->created_at);
-	Oid			type;
-
-	if (attnum == InvalidAttrNumber)
-	{
-		appendStringInfoString(buf, "NULL::pg_catalog.timestamptz");
-		return;
-	}
-	type = get_atttype(p->leads, attnum);
-	if (type == TIMESTAMPTZOID)
-		lq_append(buf, "l.%I", p->created_at);
-	else if (type == TIMESTAMPOID || type == DATEOID)
-		/* what no time zone can shift out of range */
-		lq_append(buf, "CASE WHEN l.%I OPERATOR(pg_catalog.>) '4000-01-01 BC' AND "
-				  "l.%I OPERATOR(pg_catalog.<) '200000-01-01' THEN "
-				  "pg_catalog.timezone(%L, l.%I::pg_catalog.\"timestamp\") END",
-				  p->created_at, p->created_at, p->time_zone, p->created_at);
-	else
-		appendStringInfoString(buf, "NULL::pg_catalog.timestamptz");
-}
-
-/* one lead has a plan of its own, without the sort and the bitmap that many take */
-static SPIPlanPtr
-plan_leads(LqPipeline *p, LqPlan which)
-{
-	bool		one = which == LQ_PLAN_LOCK_ONE;
-	SPIPlanPtr *slot = lq_plan_slot(p, which);
-	StringInfoData buf;
-	ListCell   *lc;
-
-	if (*slot != NULL)
-		return *slot;
-	initStringInfo(&buf);
-	lq_append(&buf, "SELECT l.%I, l.%I::pg_catalog.text, l.%I, ", p->lead_key, p->stage_column,
-			  p->changed_column);
-	append_created_at(&buf, p);
-	foreach(lc, p->lead_columns)
-	{
-		if (get_attnum(p->leads, lfirst(lc)) != InvalidAttrNumber)
-			lq_append(&buf, ", l.%I", lfirst(lc));
-	}
-	lq_append(&buf, " FROM %s l WHERE l.%I OPERATOR(pg_catalog.=) ", lq_leads_name(p), p->lead_key);
-	if (one)
-		appendStringInfoString(&buf, "$1");
-	else
-		lq_append(&buf, "ANY ($1) ORDER BY l.%I", p->lead_key);
-	if (which != LQ_PLAN_LOOK)
-		appendStringInfoString(&buf, " FOR NO KEY UPDATE");
-	*slot = lq_plan_keep(buf.data, 1, one ? &p->key_type : &p->key_array);
-	return *slot;
-}
-
-/* ----------------------------------------------------------------
  * Reading
  * ----------------------------------------------------------------
  */
-
-/* the image in a row of plan_leads: columns from the fifth on */
-static LqImage *
-current_image(LqCases *cases, int row, MemoryContext cxt)
-{
-	LqPipeline *p = cases->pipeline;
-	TupleDesc	desc = RelationGetDescr(cases->leads);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	LqImage    *image = lq_image_create(p, desc);
-	int			column = 5;
-	ListCell   *lc;
-
-	foreach(lc, p->lead_columns)
-	{
-		AttrNumber	attnum = get_attnum(p->leads, lfirst(lc));
-		Form_pg_attribute att;
-		Datum		value;
-		bool		isnull;
-
-		if (attnum == InvalidAttrNumber)
-			continue;
-		att = TupleDescAttr(desc, attnum - 1);
-		value = lq_field(row, column++, &isnull);
-		image->known[attnum - 1] = true;
-		image->nulls[attnum - 1] = isnull;
-		if (!isnull)
-			image->values[attnum - 1] = datumCopy(value, att->attbyval, att->attlen);
-	}
-	MemoryContextSwitchTo(old);
-	return image;
-}
-
-/*
- * Read the leads rows and lock them in key order, unless read_only.  Cases whose lead
- * does not exist keep exists = false.
- */
-void
-lq_cases_lock(LqCases *cases)
-{
-	LqPipeline *p = cases->pipeline;
-	LqPlan		plan = cases->read_only ? LQ_PLAN_LOOK :
-		cases->count == 1 ? LQ_PLAN_LOCK_ONE : LQ_PLAN_LOCK;
-	MemoryContext cxt = CurrentMemoryContext;
-	Datum		values[1];
-
-	if (cases->count == 0)
-		return;
-	/* they may have been looked at before */
-	for (int i = 0; i < cases->count; i++)
-		cases->cases[i].exists = false;
-	values[0] = plan == LQ_PLAN_LOCK_ONE ? cases->cases[0].key :
-		PointerGetDatum(lq_key_array(cases, NULL));
-	SPI_connect();
-	lq_plan_run(plan_leads(p, plan), values, NULL, cases->read_only);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
-
-		if (c == NULL)
-			continue;
-		c->exists = true;
-		c->column = lq_field_text(i, 2, cxt);
-		c->column_changed_at = lq_field_time(i, 3, DT_NOBEGIN);
-		c->created_at = lq_field_time(i, 4, DT_NOBEGIN);
-		if (TIMESTAMP_NOT_FINITE(c->created_at))
-			c->created_at = DT_NOBEGIN;
-		if (p->lead_columns != NIL)
-			c->current = current_image(cases, i, cxt);
-	}
-	SPI_finish();
-}
 
 /* anyone who may write the side table can put any score there */
 static bool
@@ -218,12 +82,10 @@ lq_cases_read(LqCases *cases)
 		LqCase	   *c = &cases->cases[i];
 		Datum		values[LQ_NSTATE];
 		bool		nulls[LQ_NSTATE];
-		TransactionId xmin;
 
 		if (lq_side_rows_find(rows, c->key, values, nulls))
 		{
-			lq_side_rows_where(rows, &c->side_row, &xmin);
-			c->written_here = TransactionIdIsCurrentTransactionId(xmin);
+			c->written_here = lq_side_rows_where(rows, &c->side_row);
 			read_state(cases, c, values, nulls, CurrentMemoryContext);
 		}
 		c->first_touch = !c->scored;

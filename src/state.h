@@ -137,6 +137,9 @@ typedef enum LqPlan
 	LQ_PLAN_LOCK,
 	LQ_PLAN_LOCK_ONE,
 	LQ_PLAN_LOOK,
+	LQ_PLAN_FIND,
+	LQ_PLAN_FIND_BASELINE,
+	LQ_PLAN_UPDATE,
 	LQ_PLAN_INSERT,
 	LQ_PLAN_INSERT_BASELINE,
 	LQ_PLAN_STAGE,
@@ -190,8 +193,10 @@ extern const char *lq_column_of_stage(LqPipeline *pipeline, const char *stage);
 extern bool lq_column_says(LqPipeline *pipeline, const char *value, const char *stage);
 extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 
-/* state.c: each connects to SPI itself */
+/* lead_rows.c */
 extern void lq_cases_lock(LqCases *cases);
+
+/* state.c: each connects to SPI itself */
 extern void lq_cases_read(LqCases *cases);
 extern void lq_cases_read_baselines(LqCases *cases);
 extern void lq_lead_restore(LqLead *lead, const LqStored *was);
