@@ -45,6 +45,36 @@ rules_of_type(const LqModel *model, const char *type)
 	return &model->other_types;
 }
 
+/* events of a replay wait in memory, so no more than is needed */
+static void
+make_room(LqEvent *event, int matches)
+{
+	Size		size = (event->nmatches + matches) * sizeof(LqMatch);
+
+	event->matches = event->matches == NULL ? palloc(size) : repalloc(event->matches, size);
+}
+
+/* a rule holds for a row; which of its values does the row have? */
+static void
+add_match(LqReader *reader, TupleTableSlot *slot, int rule, LqEvent *event)
+{
+	int			source = reader->source - reader->pipeline->sources;
+	LqCondition **per_values = event->model->rules[rule].per_values;
+	LqMatch    *match = &event->matches[event->nmatches++];
+	char	   *value;
+
+	match->rule = rule;
+	match->value = 0;
+	if (per_values == NULL || per_values[source] == NULL)
+		return;
+	value = lq_guard_text(reader->guard, event->model, per_values[source], reader->rel, slot);
+	if (value != NULL)
+	{
+		match->value = lq_hash_value(value, strlen(value));
+		pfree(value);
+	}
+}
+
 /* the rules that a row matches, in order of name */
 static void
 activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
@@ -56,33 +86,29 @@ activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
 
 	event->nmatches = 0;
 	event->matches = NULL;
-	if (rules->nrules == 0)
-		return;
-	event->matches = palloc(rules->nrules * sizeof(LqMatch));
-	for (int i = 0; i < rules->nrules; i++)
+	for (int start = 0; start < rules->nrules; start += LQ_HOLD_MAX)
 	{
-		const LqRule *rule = &model->rules[rules->rules[i]];
-		LqMatch    *match = &event->matches[event->nmatches];
-		char	   *value;
+		int			n = Min(LQ_HOLD_MAX, rules->nrules - start);
+		int			holding = 0;
+		const LqCondition *conditions[LQ_HOLD_MAX];
+		bool		holds[LQ_HOLD_MAX];
 
-		if (rule->conditions != NULL &&
-			(rule->conditions[source] == NULL ||
-			 !lq_guard_holds(reader->guard, model, rule->conditions[source],
-							 reader->rel, slot)))
-			continue;
-		match->rule = rules->rules[i];
-		match->value = 0;
-		if (rule->per_values != NULL && rule->per_values[source] != NULL)
+		for (int i = 0; i < n; i++)
 		{
-			value = lq_guard_text(reader->guard, model, rule->per_values[source],
-								  reader->rel, slot);
-			if (value != NULL)
-			{
-				match->value = lq_hash_value(value, strlen(value));
-				pfree(value);
-			}
+			const LqRule *rule = &model->rules[rules->rules[start + i]];
+
+			holds[i] = rule->conditions == NULL;
+			conditions[i] = rule->conditions == NULL ? NULL : rule->conditions[source];
 		}
-		event->nmatches++;
+		lq_guard_hold(reader->guard, model, conditions, n, reader->rel, slot, holds);
+		for (int i = 0; i < n; i++)
+			holding += holds[i];
+		if (holding == 0)
+			continue;
+		make_room(event, holding);
+		for (int i = 0; i < n; i++)
+			if (holds[i])
+				add_match(reader, slot, rules->rules[start + i], event);
 	}
 }
 

@@ -105,6 +105,11 @@ extern void lq_guard_run(LqGuard *guard, void (*body) (void *arg), void *arg);
 extern bool lq_guard_holds(LqGuard *guard, const LqModel *model,
 						   const LqCondition *condition,
 						   Relation rel, TupleTableSlot *slot);
+/* the same of up to LQ_HOLD_MAX conditions of one row, which is cheaper */
+#define LQ_HOLD_MAX 32
+extern void lq_guard_hold(LqGuard *guard, const LqModel *model,
+						  const LqCondition *const *conditions, int n,
+						  Relation rel, TupleTableSlot *slot, bool *holds);
 /* value of a text expression (palloc'd in the current context), NULL if NULL or failing */
 extern char *lq_guard_text(LqGuard *guard, const LqModel *model,
 						   const LqCondition *condition,

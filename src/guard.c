@@ -48,12 +48,34 @@ typedef struct Failure
 	int			sqlerrcode;
 } Failure;
 
+/* a condition to be evaluated on a row, and what comes of it */
+typedef struct Evaluation
+{
+	const LqCondition *condition;
+	LqVariant  *variant;
+	bool		compiling;		/* it is to be compiled first */
+	Datum		value;
+	bool		isnull;
+} Evaluation;
+
+/* a column of a row as it is stored, while it is unpacked */
+typedef struct Packed
+{
+	int			column;
+	Datum		value;
+} Packed;
+
 typedef struct GuardState
 {
 	MemoryContext cxt;			/* the caller's, at lq_guard_begin() */
 	uint64		number;			/* of this guard in the backend */
 	List	   *failures;		/* of Failure, by condition */
 	ExprContext *econtext;		/* NULL: to be made */
+
+	/* the row at work, whose columns are unpacked */
+	MemoryContext row_cxt;		/* NULL: to be made */
+	Packed	   *packed;
+	int			npacked;
 
 	/* the relation last seen */
 	Oid			relid;
@@ -233,6 +255,8 @@ lq_guard_end(LqGuard *guard)
 						 has_privs_of_role(GetOuterUserId(), guard->owner));
 	}
 	guard->private_state = NULL;
+	if (state->row_cxt)
+		MemoryContextDelete(state->row_cxt);
 	list_free_deep(state->failures);
 	pfree(state);
 }
@@ -315,25 +339,20 @@ compile(GuardState *state, const LqCondition *condition, LqVariant *variant,
  * Inside the subtransaction: compile if need be, then evaluate unless there is
  * a shortcut.
  */
-static Datum
-run(GuardState *state, const LqCondition *condition, LqVariant *variant,
-	Relation rel, TupleTableSlot *slot, bool *isnull)
+static void
+run(GuardState *state, Evaluation *e, Relation rel, TupleTableSlot *slot)
 {
 	ExprContext *econtext = state->econtext;
-	Datum		value;
 
-	*isnull = true;
-	if (needs_compiling(variant))
-		compile(state, condition, variant, rel);
-	if (variant->kind != LQ_VARIANT_EXPRESSION)
-		return (Datum) 0;
-
+	e->isnull = true;
+	if (e->compiling)
+		compile(state, e->condition, e->variant, rel);
+	if (e->variant->kind != LQ_VARIANT_EXPRESSION)
+		return;
 	econtext->ecxt_scantuple = slot;
-	value = ExecEvalExprSwitchContext(variant->state, econtext, isnull);
-	if (!*isnull)
-		value = copy_value(condition, value);
-	ResetExprContext(econtext);
-	return value;
+	e->value = ExecEvalExprSwitchContext(e->variant->state, econtext, &e->isnull);
+	if (!e->isnull)
+		e->value = copy_value(e->condition, e->value);
 }
 
 /*
@@ -367,53 +386,69 @@ recover(GuardState *state, const LqCondition *condition, LqVariant *variant)
 	state->econtext = NULL;
 }
 
-static Datum
-run_guarded(LqGuard *guard, const LqModel *model,
-			const LqCondition *condition, LqVariant *variant, Relation rel,
-			TupleTableSlot *slot, bool *isnull)
+/* outside the subtransaction, which would take it back on an error */
+static void
+prepare(LqGuard *guard, GuardState *state, Evaluation *each, int n)
+{
+	bool		as_owner = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		each[i].compiling = needs_compiling(each[i].variant);
+		as_owner = as_owner || each[i].compiling || each[i].variant->as_owner;
+	}
+	if (!as_owner || state->as_owner)
+		return;
+	if (state->started)
+		release(state);
+	become_owner(guard, state);
+}
+
+/* one that fails is null; the others go on */
+static void
+run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relation rel,
+			TupleTableSlot *slot)
 {
 	GuardState *state = guard->private_state;
 	MemoryContext caller = CurrentMemoryContext;
 	LqGuard    *outer = guard_at_work;
-	volatile Datum value = (Datum) 0;
+	volatile int done = 0;
 
-	if (variant->as_owner || needs_compiling(variant))
-	{
-		/* outside the subtransaction, which would take it back on an error */
-		if (state->started && !state->as_owner)
-			release(state);
-		become_owner(guard, state);
-	}
-	if (state->econtext == NULL)
-	{
-		MemoryContextSwitchTo(state->cxt);
-		state->econtext = CreateStandaloneExprContext();
-		MemoryContextSwitchTo(caller);
-	}
+	prepare(guard, state, each, n);
 	guard->model = model;
-	if (!state->started)
-		start(state);
+	while (done < n)
+	{
+		if (state->econtext == NULL)
+		{
+			MemoryContextSwitchTo(state->cxt);
+			state->econtext = CreateStandaloneExprContext();
+			MemoryContextSwitchTo(caller);
+		}
+		if (!state->started)
+			start(state);
 
-	PG_TRY();
-	{
-		CurrentResourceOwner = state->inner_owner;
-		guard_at_work = guard;
-		value = run(state, condition, variant, rel, slot, isnull);
-		guard_at_work = outer;
-		CurrentResourceOwner = state->outer_owner;
-		if (!state->keep)
-			release(state);
+		PG_TRY();
+		{
+			CurrentResourceOwner = state->inner_owner;
+			guard_at_work = guard;
+			for (; done < n; done++)
+				run(state, &each[done], rel, slot);
+			ResetExprContext(state->econtext);
+			guard_at_work = outer;
+			CurrentResourceOwner = state->outer_owner;
+			if (!state->keep)
+				release(state);
+		}
+		PG_CATCH();
+		{
+			guard_at_work = outer;
+			MemoryContextSwitchTo(caller);
+			recover(state, each[done].condition, each[done].variant);
+			each[done].isnull = true;
+			done++;
+		}
+		PG_END_TRY();
 	}
-	PG_CATCH();
-	{
-		guard_at_work = outer;
-		MemoryContextSwitchTo(caller);
-		recover(state, condition, variant);
-		value = (Datum) 0;
-		*isnull = true;
-	}
-	PG_END_TRY();
-	return value;
 }
 
 void
@@ -463,6 +498,35 @@ find_variant(LqGuard *guard, const LqCondition *condition, Relation rel)
 	return lq_condition_variant(condition, state->row_type, guard->owner);
 }
 
+/* is there more to do than to take a column or a constant? */
+static inline bool
+is_run(const LqVariant *variant)
+{
+	return variant->kind == LQ_VARIANT_NEW || variant->kind == LQ_VARIANT_EXPRESSION;
+}
+
+/* the value of what is not run, or has turned out not to be; it may point into the slot */
+static void
+take(GuardState *state, Evaluation *e, TupleTableSlot *slot)
+{
+	const LqVariant *variant = e->variant;
+
+	if (variant->kind == LQ_VARIANT_COLUMN)
+		e->value = slot_getattr(slot, variant->column, &e->isnull);
+	else if (variant->kind == LQ_VARIANT_CONSTANT)
+	{
+		e->value = variant->constant;
+		e->isnull = variant->constant_isnull;
+	}
+	else
+	{
+		/* reported before, but perhaps in a transaction that rolled back */
+		if (variant->kind == LQ_VARIANT_BROKEN)
+			note_failure(state, e->condition, variant->message, variant->sqlerrcode);
+		e->isnull = true;
+	}
+}
+
 /*
  * Value of the condition for a row of rel; by reference, it may point into
  * the slot or the condition, unless *copied.
@@ -471,37 +535,16 @@ static Datum
 evaluate(LqGuard *guard, const LqModel *model, const LqCondition *condition,
 		 Relation rel, TupleTableSlot *slot, bool *isnull, bool *copied)
 {
-	LqVariant  *variant;
+	Evaluation	e = {condition, find_variant(guard, condition, rel)};
 
 	Assert(guard->active);
-	variant = find_variant(guard, condition, rel);
-	*copied = false;
-	if (variant->kind == LQ_VARIANT_NEW ||
-		variant->kind == LQ_VARIANT_EXPRESSION)
-	{
-		Datum		value = run_guarded(guard, model, condition, variant, rel,
-										slot, isnull);
-
-		*copied = true;
-		if (variant->kind != LQ_VARIANT_COLUMN &&
-			variant->kind != LQ_VARIANT_CONSTANT)
-			return value;
-		*copied = false;
-	}
-
-	if (variant->kind == LQ_VARIANT_COLUMN)
-		return slot_getattr(slot, variant->column, isnull);
-	if (variant->kind == LQ_VARIANT_CONSTANT)
-	{
-		*isnull = variant->constant_isnull;
-		return variant->constant;
-	}
-
-	/* reported before, but perhaps in a transaction that rolled back */
-	note_failure(guard->private_state, condition, variant->message,
-				 variant->sqlerrcode);
-	*isnull = true;
-	return (Datum) 0;
+	if (is_run(e.variant))
+		run_guarded(guard, model, &e, 1, rel, slot);
+	*copied = e.variant->kind == LQ_VARIANT_EXPRESSION;
+	if (!*copied)
+		take(guard->private_state, &e, slot);
+	*isnull = e.isnull;
+	return e.value;
 }
 
 bool
@@ -516,6 +559,90 @@ lq_guard_holds(LqGuard *guard, const LqModel *model,
 	Assert(condition->result_type == BOOLOID);
 	value = evaluate(guard, model, condition, rel, slot, &isnull, &copied);
 	return !isnull && DatumGetBool(value);
+}
+
+/*
+ * Many conditions look at the same few columns, and each would unpack what is
+ * stored short or compressed: it is unpacked once for all of them.
+ */
+static void
+unpack_columns(GuardState *state, TupleTableSlot *slot)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	MemoryContext caller;
+
+	if (state->row_cxt == NULL)
+		state->row_cxt = AllocSetContextCreate(state->cxt, "lead_qualify row",
+											   ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(state->row_cxt);
+	slot_getallattrs(slot);
+	state->packed = palloc(desc->natts * sizeof(Packed));
+	state->npacked = 0;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Datum		value = slot->tts_values[i];
+
+		if (slot->tts_isnull[i] || TupleDescAttr(desc, i)->attlen != -1 ||
+			!VARATT_IS_EXTENDED(DatumGetPointer(value)) ||
+			VARATT_IS_EXTERNAL(DatumGetPointer(value)))
+			continue;
+		state->packed[state->npacked].column = i;
+		state->packed[state->npacked++].value = value;
+		slot->tts_values[i] = PointerGetDatum(PG_DETOAST_DATUM(value));
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+pack_columns(GuardState *state, TupleTableSlot *slot)
+{
+	for (int i = 0; i < state->npacked; i++)
+		slot->tts_values[state->packed[i].column] = state->packed[i].value;
+	MemoryContextReset(state->row_cxt);
+}
+
+/*
+ * lq_guard_holds() of n conditions; where one is NULL, holds stays as it is.
+ */
+void
+lq_guard_hold(LqGuard *guard, const LqModel *model, const LqCondition *const *conditions,
+			  int n, Relation rel, TupleTableSlot *slot, bool *holds)
+{
+	GuardState *state = guard->private_state;
+	Evaluation	each[LQ_HOLD_MAX];
+	int			which[LQ_HOLD_MAX];
+	int			nrun = 0;
+
+	Assert(guard->active && n <= LQ_HOLD_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		Evaluation *e = &each[nrun];
+
+		if (conditions[i] == NULL)
+			continue;
+		e->condition = conditions[i];
+		e->variant = find_variant(guard, conditions[i], rel);
+		if (is_run(e->variant))
+		{
+			which[nrun++] = i;
+			continue;
+		}
+		take(state, e, slot);
+		holds[i] = !e->isnull && DatumGetBool(e->value);
+	}
+	if (nrun == 0)
+		return;
+	if (nrun > 1)
+		unpack_columns(state, slot);
+	run_guarded(guard, model, each, nrun, rel, slot);
+	if (nrun > 1)
+		pack_columns(state, slot);
+	for (int k = 0; k < nrun; k++)
+	{
+		if (each[k].variant->kind != LQ_VARIANT_EXPRESSION)
+			take(state, &each[k], slot);
+		holds[which[k]] = !each[k].isnull && DatumGetBool(each[k].value);
+	}
 }
 
 Datum
