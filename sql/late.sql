@@ -18,6 +18,7 @@ INSERT INTO lead_qualify.rule (pipeline, name, dimension, activity_type, points,
 	('late', 'form', 'engagement', 'form', 5, 'exponential', '30 days', NULL, NULL, NULL, 12),
 	('late', 'ever', 'heat', 'click', 3, 'none', NULL, 3, NULL, 'campaign', NULL),
 	('late', 'visit', 'heat', 'page', 1, 'linear', '10 days', 3, 'day', NULL, NULL),
+	('late', 'read', 'heat', 'read', 1, 'linear', '10 days', 3, 'day', NULL, NULL),
 	('late', 'bounce', 'engagement', 'bounce', -2, 'none', NULL, NULL, NULL, NULL, NULL),
 	('late', 'demo', 'engagement', 'demo', 3, 'none', NULL, NULL, NULL, NULL, NULL);
 INSERT INTO lead_qualify.rule (pipeline, name, dimension, applies_to, condition, points) VALUES ('late', 'big', 'fit', 'lead', 'size > 1', 10);
@@ -43,6 +44,23 @@ SELECT format('INSERT INTO activity VALUES (%s, %s, %L, %L, %s)', i, 1 + i % 40,
 FROM generate_series(1, 1500) i \gexec
 \set ECHO all
 SELECT stage, count(*) FROM lead_qualification GROUP BY 1 ORDER BY 1;
+TABLE differs;
+
+-- Around the moment when a cap is full: 2 pages a day count for engagement, 3 pages and 3 reads for heat.  On time come two, at
+-- 10:00 and 15:00, and a form at 23:00; the late ones of 41 are after the second, of 42 between them, of 43 before, of 44 and 45 all over the day
+INSERT INTO lead SELECT i, 0, '2024-01-01' FROM generate_series(41, 45) i;
+INSERT INTO activity SELECT 10000 + 10 * i + h, i, CASE WHEN i < 45 THEN 'page' ELSE 'read' END, timestamptz '2024-03-01 10:00+01' + h * interval '5 hours'
+FROM generate_series(41, 45) i, generate_series(0, 1) h ORDER BY 2, 4;
+INSERT INTO activity SELECT 10009 + 10 * i, i, 'form', '2024-03-01 23:00+01' FROM generate_series(41, 45) i;
+\set ECHO none
+SELECT format('INSERT INTO activity VALUES (%s, %s, %L, %L)', 20000 + n, lead, CASE WHEN lead < 45 THEN 'page' ELSE 'read' END, timestamptz '2024-03-01 00:00+01' + hour * interval '1 hour'),
+	format('INSERT INTO differs SELECT %s, v.* FROM lead_qualify.verify(%L) v', 20000 + n, 'late')
+FROM (VALUES (1, 41, 16), (2, 41, 17), (3, 41, 16.5), (4, 42, 12), (5, 42, 11), (6, 42, 13), (7, 43, 8), (8, 43, 12), (9, 43, 7),
+	(10, 44, 8), (11, 44, 12), (12, 44, 14), (13, 44, 20), (14, 44, 10.5), (15, 44, 8.5),
+	(16, 45, 8), (17, 45, 12), (18, 45, 16), (19, 45, 7)) v (n, lead, hour) ORDER BY n \gexec
+\set ECHO all
+SELECT lead, rule, (occurred_at AT TIME ZONE 'Europe/Berlin')::time AS counted FROM generate_series(41, 45) lead, lead_qualify.explain('late', lead, '2024-03-02') e
+WHERE e.counted AND rule IN ('page', 'visit', 'read') ORDER BY rule, lead, occurred_at;
 TABLE differs;
 
 SELECT FROM lead_qualify.detach('late', keep_data => false);

@@ -86,7 +86,7 @@ FROM (SELECT '{"dimensions": []}'::lead_score AS s) x;
 CREATE TEMP TABLE scores (name text, score lead_score);
 INSERT INTO scores VALUES ('full', '{
     "times": [{"rule": "b", "pending": true, "at": "2023-12-31T00:00:00Z"}, {"rule": "a", "pending": false, "at": "2023-12-30T00:00:00Z"}, {"rule": "a", "pending": false, "at": "2023-12-29T00:00:00Z"}],
-    "counts": [{"rule": "b", "bucket": -5, "value": "00ff00ff00ff00ff", "count": 2}, {"rule": "a", "bucket": 2460311, "count": 3}],
+    "counts": [{"rule": "b", "bucket": -5, "value": "00ff00ff00ff00ff", "count": 2}, {"rule": "a", "bucket": 2460311, "count": 3, "full_at": "2024-01-01T00:00:00Z"}],
     "sums": [
         {"dimension": "fit", "decay": "none", "sum": -0.1, "fresh": 1e-300},
         {"dimension": "engagement", "rule": "b", "decay": "window", "period_us": 1, "entries": [{"at": "2024-01-01T00:00:00.123456Z", "points": 1}]},
@@ -190,6 +190,7 @@ FROM unnest(ARRAY[
     '"sums": [{"dimension": "fit", "rule": "r", "decay": "linear", "period_days": 1, "entries": [{"at": "2024-01-01T00:00:00Z"}]}]',
     '"counts": [{"rule": "r", "bucket": 1, "count": 0}]', '"counts": [{"rule": "r", "bucket": 1, "value": "12", "count": 1}]',
     '"counts": [{"rule": "r", "bucket": 1, "count": 1}, {"rule": "r", "bucket": 1, "value": "0000000000000000", "count": 1}]',
+    '"counts": [{"rule": "r", "bucket": 1, "count": 1, "full_at": "2024-01-01T00:00:00.000001Z"}]', '"counts": [{"rule": "r", "bucket": 1, "count": 1, "full_at": "soon"}]',
     '"times": [{"rule": "r", "pending": false, "at": "2024-01-01T00:00:00.000001Z"}]', '"times": [{"rule": "r", "at": "2024-01-01T00:00:00Z"}]'
 ]) WITH ORDINALITY AS x(value, n) ORDER BY n;
 

@@ -271,7 +271,8 @@ at_most_allows(LqScore *score, const LqModel *model, const LqRule *rule,
 	count = lq_score_count(score, memory, bucket, value);
 	if (count->count >= rule->at_most)
 		return false;
-	count->count++;
+	if (++count->count == rule->at_most)
+		count->full_at = event->pos.at;
 	return true;
 }
 

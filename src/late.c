@@ -9,29 +9,43 @@
 
 #include "engine_internal.h"
 
+/* what a rule's cap says of a match that comes late, whatever came after it */
+typedef enum Cap
+{
+	CAP_ROOM,					/* it counts */
+	CAP_FULL,					/* it would not have counted then */
+	CAP_UNKNOWN					/* only a replay knows */
+} Cap;
+
 /*
- * Is there room under the rule's cap for a match that comes late, whatever came
- * after it?  A full cap may have counted a match that this one would have
- * displaced.  Of a bucket that is over nothing is known any more.
+ * A match from before the cap was full would have displaced one that counted,
+ * and of a bucket that is over nothing is known any more.  Which match would be
+ * the one that fills the cap is known only of the first.
  */
-static bool
-cap_has_room(LqScore *score, const LqModel *model, const LqEvent *event, const LqMatch *match)
+static Cap
+cap_of(LqScore *score, const LqModel *model, const LqEvent *event, const LqMatch *match)
 {
 	const LqRule *rule = &model->rules[match->rule];
 	int			memory = lq_score_memory(score, rule->name, false);
 	int64		bucket = lq_bucket(event->pos.at, rule->per, model->zone);
+	int			counted = 0;
 
 	for (int i = 0; i < score->ncounts; i++)
 	{
 		const LqCount *count = &score->counts[i];
 
-		if (count->memory == memory &&
-			(count->bucket > bucket ||
-			 (count->bucket == bucket && count->value == match->value &&
-			  count->count >= rule->at_most)))
-			return false;
+		if (count->memory != memory)
+			continue;
+		if (count->bucket > bucket)
+			return CAP_UNKNOWN;
+		if (count->bucket != bucket || count->value != match->value)
+			continue;
+		counted = count->count;
+		if (counted >= rule->at_most)
+			return count->full_at != DT_NOBEGIN && event->pos.at > count->full_at ? CAP_FULL :
+				CAP_UNKNOWN;
 	}
-	return true;
+	return counted == 0 || counted + 1 < rule->at_most ? CAP_ROOM : CAP_UNKNOWN;
 }
 
 /*
@@ -114,12 +128,15 @@ lq_engine_merge(LqEngine *engine, const LqEvent *event)
 	{
 		const LqRule *rule = &model->rules[event->matches[i].rule];
 		double		weighted = rule->points * model->dimensions[rule->dimension].weight;
+		Cap			cap = rule->at_most == 0 ? CAP_ROOM :
+			cap_of(score, model, event, &event->matches[i]);
 
 		/* counts, watchers and answers depend on order; a full list may lose another entry */
 		if (rule->watched || rule->answers != NULL || rule->at_least > 1 ||
-			(rule->at_most > 0 && !cap_has_room(score, model, event, &event->matches[i])) ||
-			score->nentries >= LQ_MAX_ENTRIES)
+			cap == CAP_UNKNOWN || score->nentries >= LQ_MAX_ENTRIES)
 			return false;
+		if (cap == CAP_FULL)
+			continue;
 		/* an earlier fall, or a score that begins to bind earlier */
 		if (keeps && (rule->points < 0 || !lead->keeping))
 			return false;

@@ -563,6 +563,7 @@ lq_score_count(LqScore *score, int memory, int64 bucket, uint64 value)
 	count->bucket = bucket;
 	count->value = value;
 	count->count = 0;
+	count->full_at = DT_NOBEGIN;
 	return count;
 }
 

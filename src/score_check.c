@@ -434,6 +434,8 @@ uses_problem(const LqScore *score)
 			return "a count occurs twice";
 		if (count->count <= 0)
 			return "a count is not positive";
+		if (count->full_at != DT_NOBEGIN && !past(score, count->full_at))
+			return "a cap was full later than the newest event";
 	}
 	for (int i = 0; i < score->ntimes; i++)
 	{

@@ -19,7 +19,8 @@
  *	term		flags with decay, dimension, [memory], [period], then sum and
  *				[fresh], or the number of entries and the entries
  *	entry		distance * 2 + (points differ), [points]
- *	count		memory, bucket, count * 2 + (value is not 0), [value]
+ *	count		memory, bucket, count * 4 + (is full) * 2 + (value is not 0),
+ *				[value], [distance]
  *	time		memory * 2 + pending, distance
  *
  *	int			7 bits a byte, least significant first; signed ones zigzag
@@ -323,9 +324,12 @@ pack_uses(StringInfo buf, const LqScore *score)
 
 		put_int(buf, count->memory);
 		put_signed(buf, count->bucket);
-		put_int(buf, (uint64) count->count << 1 | (count->value != 0));
+		put_int(buf, (uint64) count->count << 2 | (count->full_at != DT_NOBEGIN) << 1 |
+				(count->value != 0));
 		if (count->value != 0)
 			put_fixed(buf, count->value);
+		if (count->full_at != DT_NOBEGIN)
+			put_int(buf, (uint64) score->as_of - (uint64) count->full_at);
 	}
 	for (int i = 0; i < score->ntimes; i++)
 	{
@@ -808,14 +812,17 @@ unpack_uses(Reader *reader, LqScore *score)
 
 		count->memory = (int) get_int_to(reader, PG_INT32_MAX);
 		count->bucket = get_signed(reader);
-		number = get_int_to(reader, (uint64) PG_INT32_MAX << 1 | 1);
-		count->count = (int32) (number >> 1);
+		number = get_int_to(reader, (uint64) PG_INT32_MAX << 2 | 3);
+		count->count = (int32) (number >> 2);
+		count->full_at = DT_NOBEGIN;
 		if (number & 1)
 		{
 			count->value = get_fixed(reader);
 			if (count->value == 0)
 				fail(reader, "a default is spelled out");
 		}
+		if (number & 2)
+			count->full_at = time_before(reader, score->as_of, get_int(reader));
 	}
 	for (int i = 0; i < score->ntimes && !reader->problem; i++)
 	{

@@ -16,7 +16,7 @@
  *	rules			rule, max_points, matches, fresh_matches, last_at
  *	sums			dimension, rule, decay, period_days or period_us; sum, fresh
  *					or entries: at, points
- *	counts			rule, bucket, value (hex), count
+ *	counts			rule, bucket, value (hex), count, full_at
  *	times			rule, pending, at
  */
 #include "postgres.h"
@@ -230,6 +230,7 @@ put_count(StringInfo buf, const LqScore *score, int i)
 		put_hex(buf, "value", bytes, 8);
 	}
 	put_integer(buf, "count", count->count);
+	put_time(buf, "full_at", count->full_at, DT_NOBEGIN);
 }
 
 static void
@@ -847,18 +848,20 @@ read_sum(Parser *parser, JsonbContainer *json, const char *path, int i)
 static bool
 read_count(Parser *parser, JsonbContainer *json, const char *path, int i)
 {
-	Field		fields[] = {{"rule", true}, {"bucket", true}, {"value"}, {"count", true}};
+	Field		fields[] = {{"rule", true}, {"bucket", true}, {"value"}, {"count", true}, {"full_at"}};
 	LqCount    *count = &parser->score->counts[i];
 	Object		object;
 	int64		number = 0;
 	char	   *bytes = NULL;
 	int			length = 8;
 
+	count->full_at = DT_NOBEGIN;
 	if (!OPEN_OBJECT(&object, parser, json, path, fields) ||
 		!get_rule(&object, &count->memory) ||
 		!get_integer(&object, "bucket", PG_INT64_MIN, PG_INT64_MAX, &count->bucket) ||
 		!get_integer(&object, "count", 1, PG_INT32_MAX, &number) ||
-		!get_hex(&object, "value", &bytes, &length))
+		!get_hex(&object, "value", &bytes, &length) ||
+		!get_time(&object, "full_at", &count->full_at))
 		return false;
 	if (length != 8)
 		return refuse_field(&object, "value", "must have 16 digits");

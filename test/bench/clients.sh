@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 turns=5 seconds=2 leads=100000 first=0
-[ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=20000 first=1
+[ "${QUICK:-0}" != 1 ] || turns=1 seconds=1 leads=5000 first=1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 

@@ -76,6 +76,6 @@ FROM bench.size, LATERAL (
 	WHERE axis = 'rows of history') v (measure, run, repeat, units);
 -- of leads the first time counts, which writes every state
 SELECT format('CALL bench.turns(%L, %s, %s)', measure, times, first) FROM (
-	SELECT DISTINCT measure, CASE WHEN :'quick' OR measure = 'leads, recompute' THEN 1 ELSE 3 END AS times, CASE WHEN measure = 'leads, recompute' THEN 1 ELSE 0 END AS first
+	SELECT DISTINCT measure, CASE WHEN :'quick' OR measure = 'leads, recompute' THEN 1 ELSE 3 END AS times, CASE WHEN measure = 'leads, recompute' OR (:'quick' AND measure !~ 'insert') THEN 1 ELSE 0 END AS first
 	FROM bench.alternative) m ORDER BY measure DESC \gexec
 SELECT * FROM bench.report;

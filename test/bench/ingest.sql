@@ -3,13 +3,13 @@
 -- multiple of the same INSERT into the same tables without a trigger; beside
 -- what people write: a row trigger and a statement trigger in PL/pgSQL.  Batches
 -- of 100 and 10,000 rows, COPY of 100,000 and a million.  100,000 leads (QUICK=1:
--- a fifth, and two turns), half a million activities before the first turn.
+-- a tenth, and two turns), half a million activities before the first turn.
 
 \ir common.sql
 \ir tables.sql
 
 \if :quick
-\set leads 20000
+\set leads 10000
 \else
 \set leads 100000
 \endif

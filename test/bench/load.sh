@@ -20,14 +20,15 @@
 # only counts has counted anything but the activities.
 #
 # Called by scripts/bench.sh with a new database in PGDATABASE.  Two rounds of
-# 30 seconds busy, 10 seconds of the others; QUICK=1: one of 4 and 2.
+# 60 seconds busy, 10 seconds of the others; QUICK=1: one of 4 and 1, and
+# 4,000 leads.
 
 set -euo pipefail
 cd "$(dirname "$0")"
 
-rounds=2 busy_seconds=30 other_seconds=10 clash_seconds=8
-[ "${QUICK:-0}" != 1 ] || { rounds=1 busy_seconds=4 other_seconds=2 clash_seconds=2; }
 clients=16 leads=20000 hot=50
+rounds=2 busy_seconds=60 other_seconds=10 clash_seconds=8
+[ "${QUICK:-0}" != 1 ] || { rounds=1 busy_seconds=4 other_seconds=1 clash_seconds=1 leads=4000; }
 dir=$(mktemp -d)
 others=()						# the sessions beside those that insert
 trap 'kill "${others[@]}" 2>/dev/null || true; rm -rf "$dir"' EXIT

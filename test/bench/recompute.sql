@@ -1,5 +1,5 @@
 -- Everything computed anew: recompute_all() of 100,000 leads with 5,000,000
--- activities (QUICK=1: a tenth) under the template b2b, caps, stages and history
+-- activities (QUICK=1: a twentieth) under the template b2b, caps, stages and history
 -- included: the first time, which writes every state, and again.  Goal: at most
 -- 8 times a count of the activities.  Beside what it takes to read them lead by
 -- lead in order of time, and the batches that people run at night: an UPDATE
@@ -8,7 +8,7 @@
 
 \ir common.sql
 \if :quick
-\set leads 10000
+\set leads 5000
 \else
 \set leads 100000
 \endif

@@ -1,12 +1,12 @@
 -- 100 rules with conditions on jsonb, ten for each of ten types, over 500,000
--- activities (QUICK=1: 100,000).  What matching costs us is measured as what a
+-- activities (QUICK=1: 50,000).  What matching costs us is measured as what a
 -- replay of everything takes beyond a replay with one rule that never matches,
 -- and for inserts likewise.  To that a scan is added, because what people write
 -- scans too.  Goal: at most 1.3 times a nested CASE, generated from the rules.
 
 \ir common.sql
 \if :quick
-\set n 100000
+\set n 50000
 \else
 \set n 500000
 \endif
