@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "sql.h"
 #include "state.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -209,8 +210,10 @@ lock_directly(LqCases *cases)
 	Columns		columns;
 	LqKeyRows  *rows;
 
-	if (cases->read_only || !find_columns(cases, &columns) ||
-		(rows = lq_key_rows_open(cases->leads, columns.key, cases->pipeline->key_type)) == NULL)
+	if (cases->read_only || !find_columns(cases, &columns))
+		return false;
+	LockRelation(cases->leads, RowShareLock);	/* as a statement would */
+	if ((rows = lq_key_rows_open(cases->leads, columns.key, cases->pipeline->key_type)) == NULL)
 		return false;
 	for (int i = 0; i < cases->count; i++)
 	{

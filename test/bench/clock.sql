@@ -1,4 +1,4 @@
--- advance() over 1,000,000 leads (QUICK=1: 30,000) of which 100 are due: goal
+-- advance() over 1,000,000 leads (QUICK=1: 15,000) of which 100 are due: goal
 -- 50 ms, and 100 rows touched; beside an advance() with nothing to do and a
 -- count of the same table.  Then activities, one by one, under a gate that
 -- keeps a score: goal, every update of the state is HOT.  And the time where a
@@ -6,7 +6,7 @@
 
 \ir common.sql
 \if :quick
-\set leads 30000
+\set leads 15000
 \else
 \set leads 1000000
 \endif

@@ -16,7 +16,7 @@ cd "$(dirname "$0")"
 limit=256
 leads=100000 rows=5000000 singles=1000000 statements=20000
 if [ "${QUICK:-0}" = 1 ]; then
-	leads=10000 rows=300000 singles=10000 statements=1000
+	leads=10000 rows=150000 singles=10000 statements=1000
 fi
 if [ ! -r /proc/self/status ]; then
 	echo "memory: there is no /proc/self/status here, so nothing is measured"

@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 leads=100000 seconds=10
-[ "${QUICK:-0}" != 1 ] || { leads=10000 seconds=2; }
+[ "${QUICK:-0}" != 1 ] || { leads=4000 seconds=1; }
 dir=$(mktemp -d)
 inserting=
 trap 'kill $inserting 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -71,13 +71,13 @@ measure()
 {
 	local pid=
 
-	PGOPTIONS="-c synchronous_commit=off" PGAPPNAME=profile pgbench -n -M prepared --random-seed=1 -T $((seconds + 2)) -f "$dir/$2" >/dev/null &
+	PGOPTIONS="-c synchronous_commit=off" PGAPPNAME=profile pgbench -n -M prepared --random-seed=1 -T $((seconds + 1)) -f "$dir/$2" >/dev/null &
 	inserting=$!
 	while [ -z "$pid" ]; do
 		sleep 0.2
 		pid=$(sql -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile'")
 	done
-	sleep 0.5
+	sleep 0.3
 	perf record -q -F 499 --call-graph dwarf,16384 -p "$pid" -o "$dir/data" sleep $seconds >/dev/null 2>&1
 	wait $inserting
 	inserting=
@@ -94,7 +94,7 @@ measure()
 		}
 		function done() {
 			if (!open) return
-			count[found == "" ? "INSERT and commit without us" : found]++; total++
+			count[found == "" ? "PostgreSQL without us" : found]++; total++
 			open = 0; found = ""
 		}
 		NF == 0 { done(); next }		# stacks are listed from inside
