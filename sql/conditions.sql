@@ -50,6 +50,20 @@ SELECT lead_qualify.recompute('many');
 TABLE earned;
 SELECT * FROM lead_qualify.verify('many');
 
+-- a condition cannot ask what is made of conditions: it fails, and the one after it does not
+CREATE FUNCTION asks(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF n % 2 = 0 THEN PERFORM lead_qualify.explain('many', 1); END IF;
+	RETURN true;
+END $$;
+CREATE DOMAIN asked AS int CHECK (conditions.asks(value));
+INSERT INTO lead_qualify.rule (pipeline, name, activity_type, condition, points) VALUES
+	('many', 'asked', 'ask', '(properties->>''n'')::int::conditions.asked > 0', 1), ('many', 'not asked', 'ask', '(properties->>''n'')::int > 0', 1);
+SELECT FROM lead_qualify.publish('many');
+INSERT INTO activity SELECT 20 + n, 2, 'ask', clock_timestamp(), NULL, jsonb_build_object('n', n) FROM generate_series(1, 2) n;
+SELECT e.rule, count(*) FILTER (WHERE e.counted) AS counted FROM lead_qualify.explain('many', 2) e WHERE e.rule LIKE '%asked' GROUP BY 1 ORDER BY 1;
+SELECT name, message FROM lead_qualify.problem WHERE name LIKE '%asked';
+
 DROP VIEW earned;
 SELECT FROM lead_qualify.detach('many', keep_data => false);
 DROP SCHEMA conditions CASCADE;

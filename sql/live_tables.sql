@@ -228,6 +228,32 @@ TRUNCATE comment;
 SELECT lead, total FROM state('part_lead') WHERE lead = '4';
 SELECT * FROM lead_qualify.verify('part');
 
+--
+-- Keys of a domain, or of a collation to which different keys are equal; a stage of fixed length
+--
+CREATE DOMAIN number AS int CHECK (value > 0);
+CREATE TABLE domain_lead (id number PRIMARY KEY, stage char(12), created_at timestamptz);
+CREATE TABLE domain_act (id int PRIMARY KEY, lead_id int, type text, at timestamptz);
+CREATE INDEX ON domain_act (lead_id);
+SELECT FROM lead_qualify.attach('domain', 'domain_lead', 'domain_act', time_zone => 'UTC');
+INSERT INTO domain_lead (id, created_at) VALUES (1, '2024-01-01'), (2, '2024-01-01');
+INSERT INTO domain_act VALUES (1, 2, 'demo_request', '2024-02-01'), (2, 1, 'page_view', '2024-02-02');
+INSERT INTO domain_act VALUES (3, 1, 'demo_request', '2024-02-03');
+UPDATE domain_lead SET stage = 'sql' WHERE id = 2;
+SELECT id, l.stage, q.stage AS state, total_at_event FROM domain_lead l JOIN domain_lead_qualification q ON lead = id ORDER BY 1;
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE case_lead (id text COLLATE any_case PRIMARY KEY, created_at timestamptz);
+CREATE TABLE case_act (id int PRIMARY KEY, lead_id text, type text, at timestamptz);
+CREATE INDEX ON case_act (lead_id);
+SELECT FROM lead_qualify.attach('case', 'case_lead', 'case_act', time_zone => 'UTC');
+INSERT INTO case_lead VALUES ('ABC', '2024-01-01'), ('def', '2024-01-01');
+INSERT INTO case_act VALUES (1, 'ABC', 'page_view', '2024-02-01');
+-- only the very key counts, by whatever way
+INSERT INTO case_act VALUES (2, 'abc', 'page_view', '2024-02-02');
+INSERT INTO case_act VALUES (3, 'Abc', 'demo_request', '2024-02-03'), (4, 'ABC', 'page_view', '2024-02-05'), (5, 'abc', 'page_view', '2024-02-06');
+SELECT lead, stage, total_at_event FROM case_lead_qualification ORDER BY 1;
+SELECT * FROM lead_qualify.verify('domain') UNION ALL SELECT * FROM lead_qualify.verify('case');
+
 SELECT count(lead_qualify.detach(pipeline, keep_data => false)::text) FROM lead_qualify.pipeline WHERE leads_schema = 'live_tables';
 RESET search_path;
 DROP SCHEMA live_tables CASCADE;

@@ -121,6 +121,20 @@ SELECT lead, total_at_event AS total FROM lead_qualification ORDER BY 1;
 SELECT * FROM lead_qualify.verify('side');
 ROLLBACK;
 
+-- a trigger cannot alter or rewrite what is at work
+CREATE FUNCTION alters() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	ALTER TABLE side_rows.lead_qualification ALTER engagement_at_event TYPE text;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER alters AFTER INSERT ON lead_stage_history FOR EACH ROW EXECUTE FUNCTION alters();
+UPDATE lead SET stage = 'mql' WHERE id = 1;
+DROP TRIGGER alters ON lead_stage_history;
+-- nor can a transaction write that says it only reads
+BEGIN READ ONLY;
+SELECT lead_qualify.recompute('side');
+ROLLBACK;
+
 -- a key that no index finds, and another primary key
 ALTER TABLE lead_qualification DROP CONSTRAINT lead_qualification_pkey;
 INSERT INTO activity VALUES (41, 3, 'visit', '2024-02-05');

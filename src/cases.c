@@ -33,7 +33,33 @@ key_qsort(const void *a, const void *b, void *arg)
 	return lq_key_cmp(arg, *(const Datum *) a, *(const Datum *) b);
 }
 
-/* one case for each different key, in key order; opens the leads table */
+/*
+ * Triggers of the application's run while we are at work.  What we have read, and
+ * the columns that we take for granted, stay as they are only if the tables are
+ * in use for as long.
+ */
+static void
+open_tables(LqCases *cases)
+{
+	LqPipeline *p = cases->pipeline;
+
+	cases->leads = table_open(p->leads, AccessShareLock);
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+	{
+		char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[i].suffix);
+		Oid			relid = lq_find_relation(p->leads_schema, name);
+
+		if (!OidIsValid(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("table \"%s.%s\" does not exist", p->leads_schema, name),
+					 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if the pipeline is no longer wanted.",
+							 p->name)));
+		cases->sides[i] = table_open(relid, AccessShareLock);
+	}
+}
+
+/* one case for each different key, in key order; opens the tables */
 LqCases *
 lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 {
@@ -46,7 +72,7 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 	cases->pipeline = pipeline;
 	cases->cxt = CurrentMemoryContext;
 	cases->origin = "live";
-	cases->leads = table_open(pipeline->leads, AccessShareLock);
+	open_tables(cases);
 	cases->cases = MemoryContextAllocHuge(CurrentMemoryContext,
 										  Max(1, nkeys) * sizeof(LqCase));
 	for (int i = 0; i < nkeys; i++)
@@ -73,6 +99,8 @@ lq_cases_create(LqPipeline *pipeline, const Datum *keys, int nkeys)
 void
 lq_cases_close(LqCases *cases)
 {
+	for (int i = 0; i < LQ_NSIDE_TABLES; i++)
+		table_close(cases->sides[i], NoLock);
 	table_close(cases->leads, NoLock);
 }
 

@@ -12,8 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "nodes/primnodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -195,6 +197,7 @@ clear_variant(LqVariant *variant)
 	variant->state = NULL;
 	variant->message = NULL;
 	variant->cached = NULL;
+	variant->packable = NULL;
 	callback = MemoryContextAlloc(variant->cxt, sizeof(*callback));
 	callback->func = forget_cached;
 	callback->arg = variant;
@@ -283,6 +286,25 @@ find_shortcut(LqVariant *variant, Node *expr)
 	}
 }
 
+/* columns of variable length that an expression names */
+static Bitmapset *
+packable_columns(Node *expr, Relation rel)
+{
+	Bitmapset  *named = NULL;
+	Bitmapset  *packable = NULL;
+	int			i = -1;
+
+	pull_varattnos(expr, 1, &named);
+	while ((i = bms_next_member(named, i)) >= 0)
+	{
+		int			column = i + FirstLowInvalidHeapAttributeNumber - 1;
+
+		if (column >= 0 && TupleDescAttr(RelationGetDescr(rel), column)->attlen == -1)
+			packable = bms_add_member(packable, column);
+	}
+	return packable;
+}
+
 /*
  * Compile condition for the columns of rel.  To be called as the owner, in a
  * subtransaction, and in a short-lived memory context.
@@ -291,10 +313,15 @@ void
 lq_variant_compile(const LqCondition *condition, LqVariant *variant,
 				   Relation rel)
 {
+	MemoryContext caller;
+
 	clear_variant(variant);
 	variant->cached = lq_expression_compile(condition->text, rel,
 											condition->result_type,
 											variant->owner,
 											&variant->as_owner);
 	find_shortcut(variant, variant->cached->expr);
+	caller = MemoryContextSwitchTo(variant->cxt);
+	variant->packable = packable_columns(variant->cached->expr, rel);
+	MemoryContextSwitchTo(caller);
 }

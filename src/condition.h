@@ -33,6 +33,7 @@ typedef struct LqVariant
 	struct CachedExpression *cached;	/* tells when a function has changed */
 	MemoryContext state_cxt;	/* of state */
 	struct ExprState *state;	/* NULL: to be initialized */
+	Bitmapset  *packable;		/* columns it names whose values may be stored packed, from 0 */
 	/* LQ_VARIANT_BROKEN */
 	char	   *message;
 	int			sqlerrcode;

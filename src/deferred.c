@@ -17,11 +17,17 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+/* a table as it was when it fired */
+typedef struct FiredTable
+{
+	Oid			relid;
+	TupleDesc	desc;
+} FiredTable;
+
 typedef struct Deferred
 {
 	int32		source;
-	Oid			relid;			/* table of the row */
-	TupleDesc	desc;			/* as the table was; shared by rows */
+	const FiredTable *table;
 	HeapTuple	row;
 	bool		replay;
 	SubTransactionId subxact;	/* that collected it */
@@ -35,6 +41,7 @@ typedef struct Deferred
 typedef struct Collected
 {
 	char	   *pipeline;
+	List	   *tables;			/* of FiredTable: sources, or their partitions */
 	List	   *rows;			/* of Deferred */
 	int			waiting;		/* of them not flushed */
 	int			first;			/* those before it are flushed */
@@ -150,16 +157,25 @@ collected_of(const char *pipeline, bool create)
 	return c;
 }
 
-/* the row type of a table, kept until the end of the transaction */
-static TupleDesc
-row_type(const Collected *c, Relation rel)
+/* kept until the end of the transaction */
+static const FiredTable *
+fired_table(Collected *c, Relation rel)
 {
-	const Deferred *last = c->rows == NIL ? NULL : llast(c->rows);
+	ListCell   *lc;
+	FiredTable *table;
 
-	if (last != NULL && last->relid == RelationGetRelid(rel) &&
-		equalTupleDescs(last->desc, RelationGetDescr(rel)))
-		return last->desc;
-	return CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	foreach(lc, c->tables)
+	{
+		table = lfirst(lc);
+		if (table->relid == RelationGetRelid(rel) &&
+			equalTupleDescs(table->desc, RelationGetDescr(rel)))
+			return table;
+	}
+	table = palloc(sizeof(FiredTable));
+	table->relid = RelationGetRelid(rel);
+	table->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	c->tables = lappend(c->tables, table);
+	return table;
 }
 
 static void
@@ -170,8 +186,7 @@ collect(LqLive *live, LqSource *source, Relation rel, TupleTableSlot *slot, bool
 	Deferred   *d = palloc(sizeof(Deferred));
 
 	d->source = source->number;
-	d->relid = RelationGetRelid(rel);
-	d->desc = row_type(c, rel);
+	d->table = fired_table(c, rel);
 	d->row = ExecCopySlotHeapTuple(slot);
 	d->replay = replay;
 	d->subxact = GetCurrentSubTransactionId();
@@ -192,44 +207,66 @@ lq_deferred_collect(LqLive *live, LqSource *source, TriggerData *trigdata)
 		collect(live, source, trigdata->tg_relation, trigdata->tg_newslot, true);
 }
 
-/* a flush at work, as lq_live_read() takes it; the table of the last row stays open */
+/* a table whose rows a flush reads */
+typedef struct OpenTable
+{
+	const FiredTable *table;
+	Relation	rel;			/* NULL: it was dropped since */
+	TupleTableSlot *slot;
+} OpenTable;
+
+/* a flush at work, as lq_live_read() takes it */
 typedef struct Flush
 {
 	LqLive	   *live;
 	Collected  *rows;
 	LqReader	reader;
-	Oid			relid;			/* of reader.rel, which is NULL if that is gone */
-	TupleDesc	desc;			/* of the rows that slot takes */
-	TupleTableSlot *slot;
+	List	   *tables;			/* of OpenTable */
+	OpenTable  *last;			/* that of the row before */
 	LqArrivals	arrivals;
 } Flush;
 
-static void
-close_table(Flush *flush)
+static OpenTable *
+open_table(Flush *flush, const FiredTable *table)
 {
-	if (flush->reader.rel == NULL)
-		return;
-	ExecDropSingleTupleTableSlot(flush->slot);
-	relation_close(flush->reader.rel, NoLock);
-	flush->reader.rel = NULL;
-}
+	ListCell   *lc;
+	OpenTable  *open;
 
-static void
-open_table(Flush *flush, const Deferred *d)
-{
-	close_table(flush);
-	flush->relid = d->relid;
-	flush->desc = d->desc;
-	flush->reader.rel = try_relation_open(d->relid, AccessShareLock);
-	if (flush->reader.rel == NULL)
-		return;
-	if (!equalTupleDescs(d->desc, RelationGetDescr(flush->reader.rel)))
+	foreach(lc, flush->tables)
+	{
+		open = lfirst(lc);
+		if (open->table == table)
+			return open;
+	}
+	open = palloc0(sizeof(OpenTable));
+	open->table = table;
+	open->rel = try_relation_open(table->relid, AccessShareLock);
+	if (open->rel != NULL && !equalTupleDescs(table->desc, RelationGetDescr(open->rel)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" was altered while activities of it waited for the end of the transaction",
-						RelationGetRelationName(flush->reader.rel)),
+						RelationGetRelationName(open->rel)),
 				 errhint("Alter it in a transaction of its own.")));
-	flush->slot = MakeSingleTupleTableSlot(d->desc, &TTSOpsHeapTuple);
+	if (open->rel != NULL)
+		open->slot = MakeSingleTupleTableSlot(table->desc, &TTSOpsHeapTuple);
+	flush->tables = lappend(flush->tables, open);
+	return open;
+}
+
+static void
+close_tables(Flush *flush)
+{
+	ListCell   *lc;
+
+	foreach(lc, flush->tables)
+	{
+		OpenTable  *open = lfirst(lc);
+
+		if (open->rel == NULL)
+			continue;
+		ExecDropSingleTupleTableSlot(open->slot);
+		relation_close(open->rel, NoLock);
+	}
 }
 
 /* one collected row becomes an arrival, unless its table was dropped since */
@@ -237,17 +274,19 @@ static void
 read_collected(Flush *flush, const Deferred *d)
 {
 	LqReader   *reader = &flush->reader;
+	OpenTable  *open = flush->last;
 
 	reader->source = lq_source_get(flush->live->pipeline, d->source);
 	if (reader->source == NULL || reader->source->lead == NULL)
 		return;
-	if (flush->relid != d->relid || flush->desc != d->desc)
-		open_table(flush, d);
+	if (open == NULL || open->table != d->table)
+		open = flush->last = open_table(flush, d->table);
+	reader->rel = open->rel;
 	if (reader->rel == NULL)
 		return;
-	ExecStoreHeapTuple(d->row, flush->slot, false);
-	lq_arrivals_take(&flush->arrivals, reader, flush->slot, d->replay);
-	ExecClearTuple(flush->slot);
+	ExecStoreHeapTuple(d->row, open->slot, false);
+	lq_arrivals_take(&flush->arrivals, reader, open->slot, d->replay);
+	ExecClearTuple(open->slot);
 }
 
 static void
@@ -312,7 +351,7 @@ lq_deferred_flush(LqLive *live)
 		return;
 	flush.reader.pipeline = live->pipeline;
 	lq_live_read(&flush.reader, read_all, &flush);
-	close_table(&flush);
+	close_tables(&flush);
 	rows_flushed(flush.rows);
 	lq_live_arrivals(live, &flush.arrivals);
 }

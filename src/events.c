@@ -100,7 +100,7 @@ activity_match(LqReader *reader, TupleTableSlot *slot, const char *type,
 			holds[i] = rule->conditions == NULL;
 			conditions[i] = rule->conditions == NULL ? NULL : rule->conditions[source];
 		}
-		lq_guard_hold(reader->guard, model, conditions, n, reader->rel, slot, holds);
+		lq_guard_holds_each(reader->guard, model, conditions, n, reader->rel, slot, holds);
 		for (int i = 0; i < n; i++)
 			holding += holds[i];
 		if (holding == 0)

@@ -7,7 +7,8 @@
  * publish, lq_expression_check() parses it under the publisher's search_path
  * and returns it deparsed with every name qualified; that text is frozen in
  * the version.  LqCondition holds such a text and compiles it when it first
- * meets a row of a table ("variant" per relation OID: partitions differ).
+ * meets a row of a table (a "variant" per row type: partitions that look alike
+ * share one).
  */
 #ifndef LQ_EXPRESSION_H
 #define LQ_EXPRESSION_H
@@ -107,7 +108,7 @@ extern bool lq_guard_holds(LqGuard *guard, const LqModel *model,
 						   Relation rel, TupleTableSlot *slot);
 /* the same of up to LQ_HOLD_MAX conditions of one row, which is cheaper */
 #define LQ_HOLD_MAX 32
-extern void lq_guard_hold(LqGuard *guard, const LqModel *model,
+extern void lq_guard_holds_each(LqGuard *guard, const LqModel *model,
 						  const LqCondition *const *conditions, int n,
 						  Relation rel, TupleTableSlot *slot, bool *holds);
 /* value of a text expression (palloc'd in the current context), NULL if NULL or failing */

@@ -6,8 +6,9 @@
  * it goes on.  So evaluation happens in a read-only subtransaction, which an
  * error rolls back.  An error of the caller must find none of ours open,
  * because the server would take it for a savepoint of the user's.  Hence each
- * evaluation has one of its own, which costs more than most conditions do;
- * inside lq_guard_run(), which catches the caller's errors, many share one.
+ * evaluation, of one condition or those of a row, has one of its own, which costs
+ * more than most conditions do; inside lq_guard_run(), which catches the caller's
+ * errors, many share one.
  *
  * Where a condition calls anything but immutable functions of pg_catalog it
  * has the rights of the leads table's owner and fixed settings, so that the
@@ -53,7 +54,6 @@ typedef struct Evaluation
 {
 	const LqCondition *condition;
 	LqVariant  *variant;
-	bool		compiling;		/* it is to be compiled first */
 	Datum		value;
 	bool		isnull;
 } Evaluation;
@@ -214,8 +214,16 @@ lq_guard_begin(LqGuard *guard, const char *pipeline, const char *time_zone,
 			   Oid owner)
 {
 	static uint64 last_number = 0;
-	GuardState *state = palloc0(sizeof(GuardState));
+	GuardState *state;
 
+	/* it would turn in circles, and take compiled conditions from under one at work */
+	if (guard_at_work != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("leads of pipeline \"%s\" cannot be scored while a condition is evaluated",
+						pipeline),
+				 errhint("A condition must not call what scores leads.")));
+	state = palloc0(sizeof(GuardState));
 	state->cxt = CurrentMemoryContext;
 	state->number = ++last_number;
 
@@ -345,7 +353,7 @@ run(GuardState *state, Evaluation *e, Relation rel, TupleTableSlot *slot)
 	ExprContext *econtext = state->econtext;
 
 	e->isnull = true;
-	if (e->compiling)
+	if (needs_compiling(e->variant))
 		compile(state, e->condition, e->variant, rel);
 	if (e->variant->kind != LQ_VARIANT_EXPRESSION)
 		return;
@@ -386,25 +394,44 @@ recover(GuardState *state, const LqCondition *condition, LqVariant *variant)
 	state->econtext = NULL;
 }
 
-/* outside the subtransaction, which would take it back on an error */
-static void
-prepare(LqGuard *guard, GuardState *state, Evaluation *each, int n)
+/* does it take the owner's rights, or may it: what is to be compiled? */
+static inline bool
+needs_owner(const LqVariant *variant)
 {
-	bool		as_owner = false;
-
-	for (int i = 0; i < n; i++)
-	{
-		each[i].compiling = needs_compiling(each[i].variant);
-		as_owner = as_owner || each[i].compiling || each[i].variant->as_owner;
-	}
-	if (!as_owner || state->as_owner)
-		return;
-	if (state->started)
-		release(state);
-	become_owner(guard, state);
+	return variant->as_owner || needs_compiling(variant);
 }
 
-/* one that fails is null; the others go on */
+/* before the subtransaction, which would take it back on an error */
+static void
+prepare(LqGuard *guard, GuardState *state, const Evaluation *each, int n)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		as_owner = state->as_owner;
+
+	for (int i = 0; i < n && !as_owner; i++)
+		as_owner = needs_owner(each[i].variant);
+	if (as_owner && !state->as_owner)
+	{
+		if (state->started)
+			release(state);
+		become_owner(guard, state);
+	}
+	if (state->econtext == NULL)
+	{
+		MemoryContextSwitchTo(state->cxt);
+		state->econtext = CreateStandaloneExprContext();
+		MemoryContextSwitchTo(caller);
+	}
+	if (!state->started)
+		start(state);
+}
+
+/*
+ * Run the evaluations, all in one subtransaction unless one fails: that one is
+ * null, and the others go on.  A function that one of them calls may evaluate
+ * the same conditions under a guard of its own, so that one of ours is to be
+ * compiled anew: each is looked at when its turn comes.
+ */
 static void
 run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relation rel,
 			TupleTableSlot *slot)
@@ -414,30 +441,16 @@ run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relat
 	LqGuard    *outer = guard_at_work;
 	volatile int done = 0;
 
-	prepare(guard, state, each, n);
 	guard->model = model;
 	while (done < n)
 	{
-		if (state->econtext == NULL)
-		{
-			MemoryContextSwitchTo(state->cxt);
-			state->econtext = CreateStandaloneExprContext();
-			MemoryContextSwitchTo(caller);
-		}
-		if (!state->started)
-			start(state);
-
+		prepare(guard, state, each + done, n - done);
 		PG_TRY();
 		{
 			CurrentResourceOwner = state->inner_owner;
 			guard_at_work = guard;
-			for (; done < n; done++)
+			for (; done < n && (state->as_owner || !needs_owner(each[done].variant)); done++)
 				run(state, &each[done], rel, slot);
-			ResetExprContext(state->econtext);
-			guard_at_work = outer;
-			CurrentResourceOwner = state->outer_owner;
-			if (!state->keep)
-				release(state);
 		}
 		PG_CATCH();
 		{
@@ -448,7 +461,13 @@ run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relat
 			done++;
 		}
 		PG_END_TRY();
+		guard_at_work = outer;
+		CurrentResourceOwner = state->outer_owner;
 	}
+	if (state->econtext != NULL)
+		ResetExprContext(state->econtext);
+	if (state->started && !state->keep)
+		release(state);
 }
 
 void
@@ -563,12 +582,13 @@ lq_guard_holds(LqGuard *guard, const LqModel *model,
 
 /*
  * Many conditions look at the same few columns, and each would unpack what is
- * stored short or compressed: it is unpacked once for all of them.
+ * stored short or compressed: it is unpacked once for all of them.  What is
+ * stored elsewhere is left there, because most may be decided without it.
  */
 static void
-unpack_columns(GuardState *state, TupleTableSlot *slot)
+unpack_columns(GuardState *state, const Evaluation *each, int n, TupleTableSlot *slot)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
+	int			natts = slot->tts_tupleDescriptor->natts;
 	MemoryContext caller;
 
 	if (state->row_cxt == NULL)
@@ -576,20 +596,20 @@ unpack_columns(GuardState *state, TupleTableSlot *slot)
 											   ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(state->row_cxt);
 	slot_getallattrs(slot);
-	state->packed = palloc(desc->natts * sizeof(Packed));
+	state->packed = palloc(natts * sizeof(Packed));
 	state->npacked = 0;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Datum		value = slot->tts_values[i];
+	for (int k = 0; k < n; k++)
+		for (int i = -1; (i = bms_next_member(each[k].variant->packable, i)) >= 0;)
+		{
+			Datum		value = slot->tts_values[i];
 
-		if (slot->tts_isnull[i] || TupleDescAttr(desc, i)->attlen != -1 ||
-			!VARATT_IS_EXTENDED(DatumGetPointer(value)) ||
-			VARATT_IS_EXTERNAL(DatumGetPointer(value)))
-			continue;
-		state->packed[state->npacked].column = i;
-		state->packed[state->npacked++].value = value;
-		slot->tts_values[i] = PointerGetDatum(PG_DETOAST_DATUM(value));
-	}
+			if (slot->tts_isnull[i] || !VARATT_IS_EXTENDED(DatumGetPointer(value)) ||
+				VARATT_IS_EXTERNAL(DatumGetPointer(value)))
+				continue;
+			state->packed[state->npacked].column = i;
+			state->packed[state->npacked++].value = value;
+			slot->tts_values[i] = PointerGetDatum(PG_DETOAST_DATUM(value));
+		}
 	MemoryContextSwitchTo(caller);
 }
 
@@ -602,11 +622,12 @@ pack_columns(GuardState *state, TupleTableSlot *slot)
 }
 
 /*
- * lq_guard_holds() of n conditions; where one is NULL, holds stays as it is.
+ * lq_guard_holds() of n conditions, at most LQ_HOLD_MAX; where one is NULL, its
+ * element of holds stays as it is.
  */
 void
-lq_guard_hold(LqGuard *guard, const LqModel *model, const LqCondition *const *conditions,
-			  int n, Relation rel, TupleTableSlot *slot, bool *holds)
+lq_guard_holds_each(LqGuard *guard, const LqModel *model, const LqCondition *const *conditions,
+					int n, Relation rel, TupleTableSlot *slot, bool *holds)
 {
 	GuardState *state = guard->private_state;
 	Evaluation	each[LQ_HOLD_MAX];
@@ -633,7 +654,7 @@ lq_guard_hold(LqGuard *guard, const LqModel *model, const LqCondition *const *co
 	if (nrun == 0)
 		return;
 	if (nrun > 1)
-		unpack_columns(state, slot);
+		unpack_columns(state, each, nrun, slot);
 	run_guarded(guard, model, each, nrun, rel, slot);
 	if (nrun > 1)
 		pack_columns(state, slot);

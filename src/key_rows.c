@@ -64,13 +64,16 @@ is_ordinary(Relation rel)
 		check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
 
-/* does the index find a key as the type's equality does? */
+/* does the index find just the key, as lq_key_cmp() does? */
 static bool
 finds_keys(Relation index, AttrNumber column, Oid collation, Oid opfamily)
 {
 	Form_pg_index form = index->rd_index;
 
-	return form->indisunique && form->indisvalid && form->indimmediate &&
+	/* indcheckxmin: not all snapshots may use it */
+	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
+		return false;
+	return form->indisunique && form->indisvalid && form->indimmediate && !form->indcheckxmin &&
 		form->indnkeyatts == 1 && form->indkey.values[0] == column &&
 		index->rd_rel->relam == BTREE_AM_OID && index->rd_opfamily[0] == opfamily &&
 		index->rd_indcollation[0] == collation &&
@@ -117,9 +120,8 @@ lq_key_rows_open(Relation rel, AttrNumber column, Oid type)
 	ScanKeyEntryInitialize(&rows->key, 0, 1, BTEqualStrategyNumber, InvalidOid,
 						   index->rd_indcollation[0], get_opcode(entry->eq_opr), (Datum) 0);
 	rows->slot = table_slot_create(rel, NULL);
-	PushActiveSnapshot(GetTransactionSnapshot());
 	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	return rows;
 }
 
@@ -151,36 +153,45 @@ lq_key_rows_find(LqKeyRows *rows, Datum key)
 }
 
 /*
- * Lock the row at tid FOR NO KEY UPDATE, after whoever is changing it; its
- * newest version comes into rows->slot.  False: it is deleted, or has another
- * key now.
+ * Lock the row at tid, which had this key, FOR NO KEY UPDATE, after whoever is
+ * changing it; its newest version comes into rows->slot.  False: it is deleted,
+ * or has another key now.
  */
 bool
-lq_key_rows_lock_at(LqKeyRows *rows, ItemPointer tid)
+lq_key_rows_lock_at(LqKeyRows *rows, ItemPointer tid, Datum key)
 {
 	bool		fixed = IsolationUsesXactSnapshot();
 	uint8		flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS |
 		(fixed ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
 	TM_FailureData failure;
 	TM_Result	result;
-	Datum		key;
-	bool		isnull;
 
 	result = table_tuple_lock(rows->rel, tid, GetActiveSnapshot(), rows->slot,
 							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, LockWaitBlock,
 							  flags, &failure);
+	if (result == TM_Invisible || result == TM_SelfModified)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a row of table \"%s\" that is being updated was changed meanwhile by a trigger",
+						RelationGetRelationName(rows->rel)),
+				 errhint("A trigger that changes what lead_qualify is at work on belongs on the activity table, AFTER.")));
 	if (fixed && (result == TM_Updated || result == TM_Deleted))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update"),
 				 errhint("The transaction might succeed if retried.")));
-	if (result != TM_Ok)
-		return false;
-	if (!failure.traversed)
-		return true;
-	key = slot_getattr(rows->slot, rows->index->rd_index->indkey.values[0], &isnull);
+	return result == TM_Ok && lq_key_rows_is(rows, key);
+}
+
+/* is the row in the slot the one with this key? */
+bool
+lq_key_rows_is(LqKeyRows *rows, Datum key)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(rows->slot, rows->index->rd_index->indkey.values[0], &isnull);
+
 	return !isnull && DatumGetBool(FunctionCall2Coll(&rows->key.sk_func, rows->key.sk_collation,
-													 key, rows->key.sk_argument));
+													 value, key));
 }
 
 bool
@@ -191,5 +202,5 @@ lq_key_rows_lock(LqKeyRows *rows, Datum key)
 	if (!lq_key_rows_find(rows, key))
 		return false;
 	tid = rows->slot->tts_tid;
-	return lq_key_rows_lock_at(rows, &tid);
+	return lq_key_rows_lock_at(rows, &tid, key);
 }

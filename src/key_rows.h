@@ -18,10 +18,12 @@ typedef struct LqKeyRows
 	TupleTableSlot *slot;		/* the row that was found */
 } LqKeyRows;
 
+/* a snapshot of its own is active from open to close */
 extern LqKeyRows *lq_key_rows_open(Relation rel, AttrNumber column, Oid type);
 extern bool lq_key_rows_find(LqKeyRows *rows, Datum key);
 extern bool lq_key_rows_lock(LqKeyRows *rows, Datum key);
-extern bool lq_key_rows_lock_at(LqKeyRows *rows, ItemPointer tid);
+extern bool lq_key_rows_lock_at(LqKeyRows *rows, ItemPointer tid, Datum key);
+extern bool lq_key_rows_is(LqKeyRows *rows, Datum key);
 extern void lq_key_rows_close(LqKeyRows *rows);
 
 #endif

@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "key_rows.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "sql.h"
 #include "state.h"
 #include "storage/lmgr.h"
@@ -203,18 +204,26 @@ time_of(TupleTableSlot *slot, AttrNumber column)
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 }
 
-/* false: this takes a statement */
+/* NULL: this takes a statement */
+static LqKeyRows *
+open_directly(LqCases *cases, Columns *columns)
+{
+	if (cases->read_only || !find_columns(cases, columns))
+		return NULL;
+	return lq_key_rows_open(cases->leads, columns->key, cases->pipeline->key_type);
+}
+
 static bool
 lock_directly(LqCases *cases)
 {
 	Columns		columns;
-	LqKeyRows  *rows;
+	LqKeyRows  *rows = open_directly(cases, &columns);
 
-	if (cases->read_only || !find_columns(cases, &columns))
+	if (rows == NULL)
 		return false;
-	LockRelation(cases->leads, RowShareLock);	/* as a statement would */
-	if ((rows = lq_key_rows_open(cases->leads, columns.key, cases->pipeline->key_type)) == NULL)
-		return false;
+	/* as a statement would */
+	PreventCommandIfReadOnly("SELECT FOR NO KEY UPDATE");
+	LockRelation(cases->leads, RowShareLock);
 	for (int i = 0; i < cases->count; i++)
 	{
 		LqCase	   *c = &cases->cases[i];
@@ -231,6 +240,32 @@ lock_directly(LqCases *cases)
 	}
 	lq_key_rows_close(rows);
 	return true;
+}
+
+/* ----------------------------------------------------------------
+ * Entry points
+ * ----------------------------------------------------------------
+ */
+
+/* which of the leads exist, without locks */
+void
+lq_cases_look(LqCases *cases)
+{
+	Columns		columns;
+	LqKeyRows  *rows = open_directly(cases, &columns);
+
+	if (rows == NULL)
+	{
+		bool		read_only = cases->read_only;
+
+		cases->read_only = true;
+		lock_by_sql(cases);
+		cases->read_only = read_only;
+		return;
+	}
+	for (int i = 0; i < cases->count; i++)
+		cases->cases[i].exists = lq_key_rows_find(rows, cases->cases[i].key);
+	lq_key_rows_close(rows);
 }
 
 /*

@@ -44,7 +44,11 @@ row_stage(LqLive *live, Relation rel, TupleTableSlot *slot)
 	Oid			type;
 	Datum		value = row_value(rel, slot, live->pipeline->stage_column, &isnull, &type);
 
-	return isnull ? NULL : lq_value_text(type, value);
+	if (isnull)
+		return NULL;
+	/* a stage is not longer for being kept in a column of fixed length */
+	return type == BPCHAROID ? TextDatumGetCString(DirectFunctionCall1(rtrim1, value)) :
+		lq_value_text(type, value);
 }
 
 /* false if the key is null: such a row is no lead */
@@ -56,7 +60,7 @@ row_key(LqLive *live, Relation rel, TupleTableSlot *slot, Datum *key)
 	Oid			type;
 	Datum		value = row_value(rel, slot, p->lead_key, &isnull, &type);
 
-	if (type != p->key_type)
+	if (type != p->key_type && getBaseType(type) != p->key_type)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("table \"%s\" is not the leads table of pipeline \"%s\"",

@@ -319,7 +319,7 @@ resolve_key(LqPipeline *p)
 	Oid			output;
 	bool		varlena;
 
-	p->key_type = get_atttype(p->leads, attnum);
+	p->key_type = getBaseType(get_atttype(p->leads, attnum));
 	get_typlenbyval(p->key_type, &p->key_len, &p->key_byval);
 	p->key_array = get_array_type(p->key_type);
 	type = lookup_type_cache(p->key_type, TYPECACHE_CMP_PROC_FINFO);

@@ -90,9 +90,7 @@ lq_newcomers_activities(LqCases *cases)
 {
 	if (cases->count > 1 && cases->count <= MAX_LOCKED)
 	{
-		cases->read_only = true;
-		lq_cases_lock(cases);
-		cases->read_only = false;
+		lq_cases_look(cases);
 		(void) lock_unknown(cases);
 	}
 	lq_cases_lock(cases);

@@ -79,6 +79,13 @@ check_segments(const LqPipeline *p, ArrayType *segments)
 					 errmsg("%s has no column \"%s\"", lq_leads_name(p),
 							TextDatumGetCString(names[i])),
 					 errhint("segments are names of columns of the leads table.")));
+	for (int i = 0; i < count; i++)
+		if (get_attgenerated(p->leads, get_attnum(p->leads, TextDatumGetCString(names[i]))) == 'v')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("column \"%s\" of %s is a virtual generated column",
+							TextDatumGetCString(names[i]), lq_leads_name(p)),
+					 errhint("A trigger finds nothing in it: make it STORED.")));
 }
 
 PG_FUNCTION_INFO_V1(lq_alter_pipeline);

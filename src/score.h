@@ -103,7 +103,7 @@ typedef struct LqCount			/* at_most */
 	int64		bucket;			/* calendar bucket, 0 for ever */
 	uint64		value;			/* hash of per_value, 0 if there is none */
 	int32		count;
-	TimestampTz full_at;		/* of the match that reached the cap; DT_NOBEGIN: none has */
+	TimestampTz full_at;		/* of the match that reached the cap as it was then; DT_NOBEGIN: none has */
 } LqCount;
 
 typedef struct LqTime			/* at_least (pending) and times() (watched) */

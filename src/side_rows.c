@@ -11,8 +11,8 @@
  * replication in the same way.  All other tables get a statement for each row,
  * which names its lead; so does who only reads, with his own rights.
  *
- * Whoever writes a state holds the lock of its leads row; only the owner may
- * meanwhile have changed columns of his own.
+ * Whoever writes a state holds the lock of its leads row; only columns of the
+ * owner's own may have changed since it was read.
  */
 #include "postgres.h"
 
@@ -25,11 +25,12 @@
 #include "executor/spi.h"
 #include "key_rows.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
 #include "side_rows.h"
 #include "sql.h"
-#include "state.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -102,7 +103,7 @@ has_update_triggers(Relation rel)
 
 /* run a plan; the caller does not notice that SPI has a memory context of its own */
 static void
-run_plan(LqSideRows *rows, SPIPlanPtr (*plan) (LqSideRows *rows), const Datum *values,
+run_plan(LqSideRows *rows, SPIPlanPtr (*plan) (LqSideRows *), const Datum *values,
 		 const char *nulls)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -116,23 +117,18 @@ run_plan(LqSideRows *rows, SPIPlanPtr (*plan) (LqSideRows *rows), const Datum *v
  * committed and done up to now.
  */
 LqSideRows *
-lq_side_rows_open(LqPipeline *p, int table, bool read_only)
+lq_side_rows_open(LqCases *cases, int table, bool read_only)
 {
+	LqPipeline *p = cases->pipeline;
 	MemoryContext caller = CurrentMemoryContext;
 	LqSideRows *rows = palloc0(sizeof(LqSideRows));
-	char	   *name = psprintf("%s_%s", p->prefix, lq_side_tables[table].suffix);
-	Oid			relid = lq_find_relation(p->leads_schema, name);
 
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s.%s\" does not exist", p->leads_schema, name),
-				 errhint("See lead_qualify.problem; call lead_qualify.detach('%s') if the pipeline is no longer wanted.",
-						 p->name)));
 	rows->pipeline = p;
 	rows->table = table;
 	rows->read_only = read_only;
-	rows->rel = table_open(relid, read_only ? AccessShareLock : RowExclusiveLock);
+	rows->rel = cases->sides[table];
+	if (!read_only)
+		LockRelation(rows->rel, RowExclusiveLock);
 	map_columns(rows);
 	if (!read_only && !has_update_triggers(rows->rel))
 		rows->direct = lq_key_rows_open(rows->rel, rows->columns[LQ_STATE_LEAD] + 1, p->key_type);
@@ -165,7 +161,6 @@ lq_side_rows_close(LqSideRows *rows)
 		/* what comes next sees what was written */
 		CommandCounterIncrement();
 	}
-	table_close(rows->rel, NoLock);
 	pfree(rows);
 }
 
@@ -286,7 +281,9 @@ update_by_sql(LqSideRows *rows, const Datum *values, const bool *nulls)
 
 	for (int i = 0; i < LQ_NSTATE; i++)
 		spi_nulls[i] = nulls[i] ? 'n' : ' ';
+	SPI_connect();
 	run_plan(rows, plan_update, values, spi_nulls);
+	SPI_finish();
 }
 
 /* the columns that we write: lead stays as it is */
@@ -331,6 +328,7 @@ open_writer(LqSideRows *rows)
 	Writer	   *writer = palloc0(sizeof(Writer));
 	EState	   *estate = CreateExecutorState();
 
+	PreventCommandIfReadOnly("UPDATE"); /* as the executor does */
 	writer->estate = estate;
 	init_range_table(rows, estate);
 	estate->es_output_cid = GetCurrentCommandId(true);
@@ -343,9 +341,10 @@ open_writer(LqSideRows *rows)
 }
 
 /*
- * The row at tid as it is now, into the slot.  Mostly it is as it was read;
- * where the owner has changed a column of his own meanwhile, it is the
- * version that he left.
+ * The row of lead, which was read at tid, as it is now, into the slot.  Where the
+ * owner has columns of his own he may have changed them meanwhile, or be about
+ * to: then the row is locked, and it is the version that he left.  (The caller's
+ * snapshot, older than the read, keeps the place from being used again.)
  */
 static void
 fetch_newest(LqSideRows *rows, ItemPointer tid, Datum lead)
@@ -353,14 +352,13 @@ fetch_newest(LqSideRows *rows, ItemPointer tid, Datum lead)
 	TupleTableSlot *slot = rows->direct->slot;
 	bool		isnull;
 
-	if (!table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, slot))
-		elog(ERROR, "a row of table \"%s\" is gone", RelationGetRelationName(rows->rel));
-	if (!IsolationUsesXactSnapshot() &&
+	if (!IsolationUsesXactSnapshot() && RelationGetDescr(rows->rel)->natts == LQ_NSTATE &&
+		table_tuple_fetch_row_version(rows->rel, tid, SnapshotAny, slot) &&
+		lq_key_rows_is(rows->direct, lead) &&
 		DatumGetTransactionId(slot_getsysattr(slot, MaxTransactionIdAttributeNumber,
 											  &isnull)) == InvalidTransactionId)
 		return;
-	rows->direct->key.sk_argument = lead;
-	if (!lq_key_rows_lock_at(rows->direct, tid))
+	if (!lq_key_rows_lock_at(rows->direct, tid, lead))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent delete"),

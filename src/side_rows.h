@@ -6,13 +6,11 @@
 #ifndef LQ_SIDE_ROWS_H
 #define LQ_SIDE_ROWS_H
 
-#include "model.h"
-#include "side_columns.h"
-#include "storage/itemptr.h"
+#include "state.h"
 
 typedef struct LqSideRows LqSideRows;
 
-extern LqSideRows *lq_side_rows_open(LqPipeline *pipeline, int table, bool read_only);
+extern LqSideRows *lq_side_rows_open(LqCases *cases, int table, bool read_only);
 extern bool lq_side_rows_find(LqSideRows *rows, Datum lead, Datum *values, bool *nulls);
 extern bool lq_side_rows_where(LqSideRows *rows, ItemPointer tid);
 extern void lq_side_rows_update(LqSideRows *rows, ItemPointer tid, const Datum *values,

@@ -76,7 +76,7 @@ lq_cases_read(LqCases *cases)
 
 	if (cases->count == 0)
 		return;
-	rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_STATE, cases->read_only);
+	rows = lq_side_rows_open(cases, LQ_SIDE_STATE, cases->read_only);
 	for (int i = 0; i < cases->count; i++)
 	{
 		LqCase	   *c = &cases->cases[i];
@@ -135,7 +135,7 @@ lq_cases_read_baselines(LqCases *cases)
 		if (!is_archived(c))
 			continue;
 		if (rows == NULL)
-			rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_BASELINE, cases->read_only);
+			rows = lq_side_rows_open(cases, LQ_SIDE_BASELINE, cases->read_only);
 		if (lq_side_rows_find(rows, c->key, values, nulls))
 			read_baseline(cases, c, values, nulls);
 	}
@@ -268,7 +268,7 @@ update_states(LqCases *cases)
 		if (!is_dirty_stored(c))
 			continue;
 		if (rows == NULL)
-			rows = lq_side_rows_open(cases->pipeline, LQ_SIDE_STATE, false);
+			rows = lq_side_rows_open(cases, LQ_SIDE_STATE, false);
 		lq_state_row_write(c, published, cases->forward, values, nulls);
 		lq_side_rows_update(rows, &c->side_row, values, nulls);
 	}
@@ -323,17 +323,23 @@ plan_stages(LqPipeline *p)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
 	Oid			types[4] = {p->key_array, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID};
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
 
-	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
-									   "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-									   "pg_catalog.unnest($3), pg_catalog.unnest($4)) AS s(lead, spelled, at, stage) "
-									   "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
-									   "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
-									   lq_leads_name(p), p->stage_column,
-									   format_type_be_qualified(get_atttype(p->leads, get_attnum(p->leads, p->stage_column))),
-									   p->changed_column, p->lead_key, lq_side_name(p, "qualification")),
-							 4, types);
+	if (*slot != NULL)
+		return *slot;
+	get_atttypetypmodcoll(p->leads, get_attnum(p->leads, p->stage_column), &type, &typmod, &collation);
+	*slot = lq_plan_keep(lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
+								   "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+								   "pg_catalog.unnest($3), pg_catalog.unnest($4)) AS s(lead, spelled, at, stage) "
+								   "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
+								   "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
+								   lq_leads_name(p), p->stage_column,
+								   format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+														FORMAT_TYPE_FORCE_QUALIFY),
+								   p->changed_column, p->lead_key, lq_side_name(p, "qualification")),
+						 4, types);
 	return *slot;
 }
 

@@ -7,6 +7,7 @@
 
 #include "attributes.h"
 #include "model.h"
+#include "side_columns.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
 
@@ -109,6 +110,7 @@ typedef struct LqCases
 {
 	LqPipeline *pipeline;
 	Relation	leads;			/* open */
+	Relation	sides[LQ_NSIDE_TABLES]; /* open, lest a trigger alters them meanwhile */
 	LqGuard		guard;
 	MemoryContext cxt;			/* in which the cases live */
 	bool		read_only;		/* explain, verify: the caller's snapshot, no locks */
@@ -194,6 +196,7 @@ extern bool lq_column_says(LqPipeline *pipeline, const char *value, const char *
 extern ArrayType *lq_key_array(LqCases *cases, bool (*wanted) (const LqCase *));
 
 /* lead_rows.c */
+extern void lq_cases_look(LqCases *cases);
 extern void lq_cases_lock(LqCases *cases);
 
 /* state.c: each connects to SPI itself */

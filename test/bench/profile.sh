@@ -48,21 +48,22 @@ cat >"$dir/recompute" <<-'SQL'
 SQL
 
 # The part of each sample: the outermost of these functions that its stack shows.
-# Those marked ~ only stand for what is in no other.
+# Those marked ~ only stand for what is in no other, the innermost of them first.
 parts='
 lq_cases_lock			leads rows: find, read and lock
+lq_cases_look			leads rows: find, read and lock
 lq_cases_read			states: find and read
-lq_cases_keep_images	~the rest
-lq_events_load			~activities: fetch
 lq_activity_read		activities: match rules
 lq_live_read			activities: match rules
-run_all					engine: points, caps, gates
-update_states			states: write
-insert_states			states: write
+lq_events_load			~activities: fetch
+lq_cases_run			~engine: points, caps, gates
+lq_cases_replay			~engine: points, caps, gates
 lq_history_append		history
 lq_history_replace		history
 lq_history_read_fixed	history
+lq_lead_changed			stage columns
 write_stage_columns		stage columns
+lq_cases_write			~states: write
 lq_activity_changed		~the rest
 lq_recompute			~the rest'
 
@@ -75,6 +76,7 @@ measure()
 	inserting=$!
 	while [ -z "$pid" ]; do
 		sleep 0.2
+		kill -0 $inserting
 		pid=$(sql -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile'")
 	done
 	sleep 0.3
