@@ -22,11 +22,15 @@ INSERT INTO lead_qualify.rule (pipeline, name, dimension, activity_type, points,
 	('late', 'bounce', 'engagement', 'bounce', -2, 'none', NULL, NULL, NULL, NULL, NULL),
 	('late', 'demo', 'engagement', 'demo', 3, 'none', NULL, NULL, NULL, NULL, NULL);
 INSERT INTO lead_qualify.rule (pipeline, name, dimension, applies_to, condition, points) VALUES ('late', 'big', 'fit', 'lead', 'size > 1', 10);
-INSERT INTO lead_qualify.stage (pipeline, stage, position, kind) VALUES ('late', 'sql', 3, 'sql');
+INSERT INTO lead_qualify.stage (pipeline, stage, position, kind) VALUES ('late', 'sal', 3, 'sal'), ('late', 'sql', 4, 'sql'), ('late', 'opportunity', 5, 'opportunity');
 INSERT INTO lead_qualify.gate (pipeline, stage, name, min_engagement, min_fit, condition, keep_engagement, fallback_stage) VALUES
 	('late', 'mql', 'score', 10, NULL, NULL, 4, 'lead'),
 	('late', 'sql', 'asked', NULL, 10, 'times(''demo'') > 1', NULL, NULL),
 	('late', 'sql', 'hot', 24, 10, NULL, NULL, NULL);
+-- what counts for these while the lead cannot come through them counts once it can
+INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, condition) VALUES
+	('late', 'sal', 'readers', '{mql}', 'times(''read'') > 2'),
+	('late', 'opportunity', 'readers', '{sal}', 'times(''read'', ''2 days'') > 1 AND times(''page'', ''5 days'') > 1');
 SELECT FROM lead_qualify.publish('late', effective_from => '-infinity');
 INSERT INTO lead SELECT i, i % 3, '2024-01-01' FROM generate_series(1, 40) i;
 
@@ -37,7 +41,7 @@ CREATE TABLE differs (after int, lead text, item text, stored text, replayed tex
 -- a transaction each: in one of its own, a late row is always replayed
 \set ECHO none
 SELECT format('INSERT INTO activity VALUES (%s, %s, %L, %L, %s)', i, 1 + i % 40, CASE
-	WHEN draw(i, 1) < 0.02 THEN 'bounce' WHEN draw(i, 1) < 0.03 THEN 'demo'
+	WHEN draw(i, 1) < 0.02 THEN 'bounce' WHEN draw(i, 1) < 0.03 THEN 'demo' WHEN draw(i, 1) < 0.15 THEN 'read'
 	ELSE (ARRAY['page', 'click', 'form'])[1 + floor(draw(i, 2) * (1 + i % 3))::int] END,
 	timestamptz '2024-02-01' + i * interval '1 hour' - draw(i, 3) ^ (1 + i % 4) * interval '200 hours', floor(draw(i, 4) * 2)),
 	CASE WHEN i % 10 = 0 THEN format('INSERT INTO differs SELECT %s, v.* FROM lead_qualify.verify(%L) v', i, 'late') END

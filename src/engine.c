@@ -230,15 +230,16 @@ answer_apply(LqEngine *engine, const LqEvent *event)
  * ----------------------------------------------------------------
  */
 
-/* forget times of one kind that are out of reach, then add one */
+/* add a time, and forget those of its kind that are out of reach of the newest */
 static int
-times_push(LqScore *score, int memory, bool pending, TimestampTz at, int64 within)
+times_push(LqScore *score, int memory, bool pending, TimestampTz at, TimestampTz newest,
+		   int64 within)
 {
 	int			count = 0;
 
 	lq_score_time_add(score, memory, pending, at);
 	if (within > 0)
-		lq_score_times_drop(score, memory, pending, at - within);
+		lq_score_times_drop(score, memory, pending, newest - within);
 	for (int i = 0; i < score->ntimes; i++)
 		if (score->times[i].memory == memory && score->times[i].pending == pending)
 			count++;
@@ -251,7 +252,7 @@ at_least_met(LqScore *score, const LqRule *rule, int memory, TimestampTz at)
 {
 	if (rule->at_least <= 1)
 		return true;
-	if (times_push(score, memory, true, at, rule->within) < rule->at_least)
+	if (times_push(score, memory, true, at, at, rule->within) < rule->at_least)
 		return false;
 	lq_score_times_drop(score, memory, true, DT_NOEND);
 	return true;
@@ -284,9 +285,9 @@ rule_watch(LqLead *lead, const LqRule *rule, int memory, TimestampTz at)
 
 	mem->matches++;
 	mem->fresh_matches += at > lead->mark;
-	mem->last_at = at;
+	mem->last_at = Max(mem->last_at, at);	/* it may come late */
 	if (rule->watch_within > 0)
-		times_push(score, memory, false, at, rule->watch_within);
+		times_push(score, memory, false, at, mem->last_at, rule->watch_within);
 }
 
 /* does the rule keep a sum of its own? */

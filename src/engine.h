@@ -98,6 +98,7 @@ typedef struct LqGate
 	bool		automatic;
 	bool		asks_activity;	/* names something that activities or answers make true */
 	bool		asks_points;	/* the condition calls points() or since_last() */
+	bool	   *asks_rule;		/* by rule: it depends on how often the rule matched */
 } LqGate;
 
 typedef struct LqExclusion

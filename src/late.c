@@ -101,6 +101,17 @@ gate_could_hold(const LqLead *lead, const LqGate *gate,
 	return gate->asks_points;
 }
 
+/* does a gate that the lead may come through depend on how often the rule matched? */
+static bool
+gate_asks(const LqModel *model, int current, int rule)
+{
+	for (int i = 0; i < model->ngates; i++)
+		if (model->gates[i].automatic && model->gates[i].asks_rule[rule] &&
+			lq_gate_reachable(model, &model->gates[i], current))
+			return true;
+	return false;
+}
+
 /*
  * Take in an activity older than the newest event without a replay, if
  * nothing but the sums can depend on it.  Returns false if the lead must be
@@ -131,9 +142,10 @@ lq_engine_merge(LqEngine *engine, const LqEvent *event)
 		Cap			cap = rule->at_most == 0 ? CAP_ROOM :
 			cap_of(score, model, event, &event->matches[i]);
 
-		/* counts, watchers and answers depend on order; a full list may lose another entry */
-		if (rule->watched || rule->answers != NULL || rule->at_least > 1 ||
-			cap == CAP_UNKNOWN || score->nentries >= LQ_MAX_ENTRIES)
+		/* counts and answers depend on order; a full list may lose another entry */
+		if (rule->answers != NULL || rule->at_least > 1 || cap == CAP_UNKNOWN ||
+			score->nentries >= LQ_MAX_ENTRIES || score->ntimes >= LQ_MAX_ENTRIES ||
+			(rule->watched && gate_asks(model, current, event->matches[i].rule)))
 			return false;
 		if (cap == CAP_FULL)
 			continue;

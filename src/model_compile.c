@@ -487,21 +487,29 @@ asks_nothing(const LqGate *gate)
  * requirement waits for is news, too: no step back closes it.
  */
 static void
-compile_gate_calls(LqModel *model, LqGate *gate, const char *stage,
+compile_gate_calls(LqPipeline *p, LqModel *model, LqGate *gate, const char *stage,
 				   const LqConfigRows *calls)
 {
+	gate->asks_rule = lq_config_alloc(p, model->nrules, sizeof(bool));
+	if (gate->activity_rule >= 0)
+		gate->asks_rule[gate->activity_rule] = true;
 	gate->asks_activity = !isnan(gate->min_total) || !isnan(gate->min_engagement) ||
 		gate->framework != NULL || gate->activity_rule >= 0 || lq_gate_waits(gate);
 	for (int i = 0; i < calls->count; i++)
 	{
 		bool		isnull,
 					forever;
+		int			rule;
 
 		(void) DatumGetInt64(lq_config_field(calls, i, 4, &forever));
 		if (strcmp(TextDatumGetCString(lq_config_field(calls, i, 1, &isnull)), stage) != 0 ||
 			strcmp(TextDatumGetCString(lq_config_field(calls, i, 2, &isnull)), gate->name) != 0)
 			continue;
 		gate->asks_activity = true;
+		/* or it is the name of a dimension, which does no harm */
+		rule = lq_model_rule(model, TextDatumGetCString(lq_config_field(calls, i, 5, &isnull)));
+		if (rule >= 0)
+			gate->asks_rule[rule] = true;
 		if (strcmp(TextDatumGetCString(lq_config_field(calls, i, 3, &isnull)), "times") != 0 ||
 			!forever)
 			gate->asks_points = true;
@@ -626,14 +634,14 @@ compile_gates(LqPipeline *p, LqModel *model, Datum config)
 											"automatic pg_catalog.bool, "
 									   "condition pg_catalog.text, enabled pg_catalog.bool) WHERE g.enabled");
 	LqConfigRows calls = lq_config_rows(config,
-										CALLS_QUERY("c.stage, c.gate, c.function, c.within_us", ""));
+										CALLS_QUERY("c.stage, c.gate, c.function, c.within_us, c.argument", ""));
 
 	model->ngates = rows.count;
 	model->gates = lq_config_alloc(p, rows.count, sizeof(LqGate));
 	for (int i = 0; i < rows.count; i++)
 	{
 		compile_gate(p, model, config, &model->gates[i], &rows, i);
-		compile_gate_calls(model, &model->gates[i],
+		compile_gate_calls(p, model, &model->gates[i],
 						   model->stages[model->gates[i].stage].name, &calls);
 	}
 	/* stages are sorted by position, so their indexes are too */
