@@ -428,9 +428,8 @@ prepare(LqGuard *guard, GuardState *state, const Evaluation *each, int n)
 
 /*
  * Run the evaluations, all in one subtransaction unless one fails: that one is
- * null, and the others go on.  A function that one of them calls may evaluate
- * the same conditions under a guard of its own, so that one of ours is to be
- * compiled anew: each is looked at when its turn comes.
+ * null, and the others go on.  What one calls may change while those before it
+ * run, so that it is to be compiled anew: each is looked at when its turn comes.
  */
 static void
 run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relation rel,
@@ -438,7 +437,6 @@ run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relat
 {
 	GuardState *state = guard->private_state;
 	MemoryContext caller = CurrentMemoryContext;
-	LqGuard    *outer = guard_at_work;
 	volatile int done = 0;
 
 	guard->model = model;
@@ -454,14 +452,14 @@ run_guarded(LqGuard *guard, const LqModel *model, Evaluation *each, int n, Relat
 		}
 		PG_CATCH();
 		{
-			guard_at_work = outer;
+			guard_at_work = NULL;
 			MemoryContextSwitchTo(caller);
 			recover(state, each[done].condition, each[done].variant);
 			each[done].isnull = true;
 			done++;
 		}
 		PG_END_TRY();
-		guard_at_work = outer;
+		guard_at_work = NULL;
 		CurrentResourceOwner = state->outer_owner;
 	}
 	if (state->econtext != NULL)

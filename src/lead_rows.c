@@ -134,18 +134,16 @@ take_row(LqCase *c, char *column, TimestampTz changed_at, TimestampTz created_at
 }
 
 static void
-lock_by_sql(LqCases *cases)
+read_by_sql(LqCases *cases, LqPlan plan)
 {
 	LqPipeline *p = cases->pipeline;
-	LqPlan		plan = cases->read_only ? LQ_PLAN_LOOK :
-		cases->count == 1 ? LQ_PLAN_LOCK_ONE : LQ_PLAN_LOCK;
 	MemoryContext cxt = CurrentMemoryContext;
 	Datum		values[1];
 
 	values[0] = plan == LQ_PLAN_LOCK_ONE ? cases->cases[0].key :
 		PointerGetDatum(lq_key_array(cases, NULL));
 	SPI_connect();
-	lq_plan_run(plan_leads(p, plan), values, NULL, cases->read_only);
+	lq_plan_run(plan_leads(p, plan), values, NULL, plan == LQ_PLAN_LOOK);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -256,11 +254,7 @@ lq_cases_look(LqCases *cases)
 
 	if (rows == NULL)
 	{
-		bool		read_only = cases->read_only;
-
-		cases->read_only = true;
-		lock_by_sql(cases);
-		cases->read_only = read_only;
+		read_by_sql(cases, LQ_PLAN_LOOK);
 		return;
 	}
 	for (int i = 0; i < cases->count; i++)
@@ -281,5 +275,6 @@ lq_cases_lock(LqCases *cases)
 	for (int i = 0; i < cases->count; i++)
 		cases->cases[i].exists = false;
 	if (!lock_directly(cases))
-		lock_by_sql(cases);
+		read_by_sql(cases, cases->read_only ? LQ_PLAN_LOOK :
+					cases->count == 1 ? LQ_PLAN_LOCK_ONE : LQ_PLAN_LOCK);
 }
