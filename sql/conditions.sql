@@ -17,7 +17,7 @@ INSERT INTO lead_qualify.rule (pipeline, name, activity_type, condition, points,
 SELECT 'many', to_char(n, '"rule "FM00'), 'visit',
 	CASE n WHEN 5 THEN '1 / (properties->>''divisor'')::int = 1' WHEN 40 THEN '(properties->>''text'')::int = 40'
 		WHEN 6 THEN 'properties IS NOT NULL' WHEN 7 THEN 'true' WHEN 8 THEN NULL
-		ELSE format('properties->''numbers'' @> ''%s''', n) END,
+		ELSE format('properties->''numbers'' @> ''%s''%s', n, CASE WHEN n % 7 = 0 THEN ' AND coalesce(page, '''') <> ''/none''' END) END,
 	1, CASE WHEN n % 7 = 0 THEN 1 END, CASE WHEN n % 7 = 0 THEN 'page' END
 FROM generate_series(1, 70) n;
 SELECT FROM lead_qualify.publish('many', effective_from => '-infinity');
