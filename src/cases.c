@@ -286,6 +286,8 @@ make_plan(SPIPlanPtr plan)
 	int			level = NewGUCNestLevel();
 
 	lq_set_option("enable_seqscan", "off");
+	lq_set_option("enable_hashjoin", "off");
+	lq_set_option("enable_mergejoin", "off");
 	lq_set_option("jit", "off");
 	ReleaseCachedPlan(SPI_plan_get_cached_plan(plan), CurrentResourceOwner);
 	AtEOXact_GUC(false, level);
@@ -383,8 +385,15 @@ lq_field_text(int row, int column, MemoryContext cxt)
 {
 	bool		isnull;
 	Datum		value = lq_field(row, column, &isnull);
+	MemoryContext old;
+	char	   *copy;
 
-	return isnull ? NULL : MemoryContextStrdup(cxt, TextDatumGetCString(value));
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(cxt);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
 }
 
 /* NULL for null */

@@ -526,7 +526,7 @@ lq_events_load(LqCases *cases, bool explaining)
 		if (lq_case_is_replayed(&cases->cases[i]))
 			warned = drop_arrivals(cases, &cases->cases[i], warned);
 	lq_cases_read_images(cases);
-	lq_history_read_fixed(cases);
+	lq_history_read(cases);
 	for (int i = 0; i < p->nsources; i++)
 		if (OidIsValid(p->sources[i].relid))
 			load_source(cases, &p->sources[i], keys, explaining);

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "history_rows.h"
 #include "lib/stringinfo.h"
 #include "live.h"
 #include "miscadmin.h"
@@ -421,17 +422,17 @@ check_known(const Order *order, const LqCase *c, const LqEvent *event)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lead \"%s\" cannot be moved at a time that is archived", order->lead),
 				 errdetail("The archive ends at %s.", timestamptz_to_str(c->archived_at))));
-	foreach(lc, c->fixed)
+	foreach(lc, c->history)
 	{
-		const LqFixed *fixed = lfirst(lc);
+		const LqHistoryRow *row = lfirst(lc);
 
-		if (strcmp(fixed->cause, "attached") == 0 && fixed->at >= event->pos.at)
+		if (strcmp(row->cause, "attached") == 0 && row->at >= event->pos.at)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("lead \"%s\" cannot be moved at a time before its table was attached",
 							order->lead),
 					 errdetail("Its stages are known from %s on.",
-							   timestamptz_to_str(fixed->at))));
+							   timestamptz_to_str(row->at))));
 	}
 }
 

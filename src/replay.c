@@ -583,9 +583,9 @@ verify_score(Verifier *v, const LqScore *stored, const LqScore *replayed, double
 }
 
 static void
-verify_history(Verifier *v, LqCases *cases, LqCase *c)
+verify_history(Verifier *v, LqCase *c)
 {
-	List	   *differences = lq_history_differences(cases, c);
+	List	   *differences = lq_history_differences(c);
 	ListCell   *lc;
 
 	foreach(lc, differences)
@@ -716,7 +716,7 @@ verify_batch(Verifier *v, Datum *keys, int nkeys)
 		if (cases->cases[i].replay)
 		{
 			v->lead = lq_key_text(v->pipeline, cases->cases[i].key);
-			verify_history(v, cases, &cases->cases[i]);
+			verify_history(v, &cases->cases[i]);
 		}
 	lq_cases_close(cases);
 }

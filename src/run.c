@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "history_rows.h"
 #include "miscadmin.h"
 #include "run.h"
 #include "utils/memutils.h"
@@ -166,26 +167,28 @@ add_images(LqCases *cases, LqCase *c)
 	}
 }
 
-/* true if the lead was there at attach */
+/* rows that people made are events; true if the lead was there at attach */
 static bool
 add_fixed(LqCase *c)
 {
 	bool		attached = false;
 	ListCell   *lc;
 
-	foreach(lc, c->fixed)
+	foreach(lc, c->history)
 	{
-		LqFixed    *fixed = lfirst(lc);
+		const LqHistoryRow *row = lfirst(lc);
 		LqEvent		event = {0};
 
-		event.pos.at = fixed->at;
+		if (!lq_history_row_is_fixed(row))
+			continue;
+		event.pos.at = row->at;
 		event.pos.kind = LQ_EVENT_MANUAL;
-		event.stage = fixed->stage;
-		event.cause = fixed->cause;
-		event.gate = fixed->gate;
-		event.held_until = fixed->held_until;
-		event.history_id = fixed->id;
-		attached = attached || strcmp(fixed->cause, "attached") == 0;
+		event.stage = row->stage;
+		event.cause = row->cause;
+		event.gate = row->gate;
+		event.held_until = row->held_until;
+		event.history_id = row->id;
+		attached = attached || strcmp(row->cause, "attached") == 0;
 		lq_case_add_event(c, &event);
 	}
 	return attached;

@@ -11,10 +11,10 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "row_arrays.h"
 #include "sql.h"
 #include "side_rows.h"
 #include "state_row.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -149,12 +149,11 @@ lq_cases_read_baselines(LqCases *cases)
  */
 
 static SPIPlanPtr
-plan_insert(LqPipeline *p, LqPlan which)
+plan_insert(LqPipeline *p, LqPlan which, const LqRowArrays *rows)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, which);
 	const LqSideTable *table = &lq_side_tables[which == LQ_PLAN_INSERT ? LQ_SIDE_STATE :
 											   LQ_SIDE_BASELINE];
-	Oid			types[LQ_NSTATE];
 	StringInfoData buf;
 
 	if (*slot != NULL)
@@ -163,15 +162,9 @@ plan_insert(LqPipeline *p, LqPlan which)
 	lq_append(&buf, "INSERT INTO %s (", lq_side_name(p, table->suffix));
 	for (int i = 0; i < LQ_NSTATE; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", table->columns[i].name);
-	appendStringInfoString(&buf, ") SELECT * FROM ROWS FROM (");
-	for (int i = 0; i < LQ_NSTATE; i++)
-	{
-		types[i] = get_array_type(lq_side_column_type(&table->columns[i], p->key_type));
-		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
-	}
 	/* a row that an older snapshot hides is a serialization error, no duplicate */
-	appendStringInfoString(&buf, ") ON CONFLICT DO NOTHING");
-	*slot = lq_plan_keep(buf.data, LQ_NSTATE, types);
+	appendStringInfo(&buf, ") SELECT * FROM %s ON CONFLICT DO NOTHING", lq_row_arrays_from(LQ_NSTATE));
+	*slot = lq_row_arrays_plan(rows, buf.data);
 	return *slot;
 }
 
@@ -205,48 +198,26 @@ static void
 insert_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 {
 	LqPipeline *p = cases->pipeline;
-	Datum		arrays[LQ_NSTATE];
-	Datum	   *values[LQ_NSTATE];
-	bool	   *nulls[LQ_NSTATE];
-	int			n = 0;
+	Oid			types[LQ_NSTATE];
+	LqRowArrays *rows;
 
 	for (int i = 0; i < LQ_NSTATE; i++)
+		types[i] = lq_side_column_type(&lq_side_tables[LQ_SIDE_STATE].columns[i], p->key_type);
+	rows = lq_row_arrays_create(LQ_NSTATE, types);
+	for (int i = 0; i < cases->count; i++)
 	{
-		values[i] = palloc(cases->count * sizeof(Datum));
-		nulls[i] = palloc(cases->count * sizeof(bool));
-	}
-	for (int k = 0; k < cases->count; k++)
-	{
-		Datum		row[LQ_NSTATE];
-		bool		rownulls[LQ_NSTATE];
+		Datum		values[LQ_NSTATE];
+		bool		nulls[LQ_NSTATE];
 
-		if (!wanted(&cases->cases[k]))
+		if (!wanted(&cases->cases[i]))
 			continue;
-		lq_state_row_write(&cases->cases[k], published_version(p), true, row, rownulls);
-		for (int i = 0; i < LQ_NSTATE; i++)
-		{
-			values[i][n] = row[i];
-			nulls[i][n] = rownulls[i];
-		}
-		n++;
+		lq_state_row_write(&cases->cases[i], published_version(p), true, values, nulls);
+		lq_row_arrays_add(rows, values, nulls);
 	}
-	if (n == 0)
+	if (rows->nrows == 0)
 		return;
-	for (int i = 0; i < LQ_NSTATE; i++)
-	{
-		Oid			type = lq_side_column_type(&lq_side_tables[LQ_SIDE_STATE].columns[i],
-											   p->key_type);
-		int16		len;
-		bool		byval;
-		char		align;
-		int			lbound = 1;
-
-		get_typlenbyvalalign(type, &len, &byval, &align);
-		arrays[i] = PointerGetDatum(construct_md_array(values[i], nulls[i], 1, &n, &lbound,
-													   type, len, byval, align));
-	}
-	lq_plan_run(plan_insert(p, which), arrays, NULL, false);
-	if (which == LQ_PLAN_INSERT && SPI_processed != n)
+	lq_row_arrays_run(rows, plan_insert(p, which, rows));
+	if (which == LQ_PLAN_INSERT && SPI_processed != rows->nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access to the state of leads due to concurrent update")));
@@ -319,10 +290,9 @@ any_lacks_stage(const LqCases *cases)
  * leads may have moved a lead on.
  */
 static SPIPlanPtr
-plan_stages(LqPipeline *p)
+plan_stages(LqPipeline *p, const LqRowArrays *rows)
 {
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
-	Oid			types[4] = {p->key_array, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID};
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
@@ -330,16 +300,16 @@ plan_stages(LqPipeline *p)
 	if (*slot != NULL)
 		return *slot;
 	get_atttypetypmodcoll(p->leads, get_attnum(p->leads, p->stage_column), &type, &typmod, &collation);
-	*slot = lq_plan_keep(lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
-								   "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-								   "pg_catalog.unnest($3), pg_catalog.unnest($4)) AS s(lead, spelled, at, stage) "
-								   "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
-								   "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
-								   lq_leads_name(p), p->stage_column,
-								   format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
-														FORMAT_TYPE_FORCE_QUALIFY),
-								   p->changed_column, p->lead_key, lq_side_name(p, "qualification")),
-						 4, types);
+	*slot = lq_row_arrays_plan(rows,
+							   lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
+										 "FROM %s AS s(lead, spelled, at, stage) "
+										 "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
+										 "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
+										 lq_leads_name(p), p->stage_column,
+										 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+															  FORMAT_TYPE_FORCE_QUALIFY),
+										 p->changed_column, lq_row_arrays_from(rows->ncolumns),
+										 p->lead_key, lq_side_name(p, "qualification")));
 	return *slot;
 }
 
@@ -359,39 +329,26 @@ static void
 write_lacking_stages(LqCases *cases)
 {
 	LqPipeline *p = cases->pipeline;
-	Datum	   *columns[4];
-	bool	   *nulls = palloc0(cases->count * sizeof(bool));
-	Datum		arrays[4];
-	int			n = 0;
-	int			lbound = 1;
-	int16		len;
-	bool		byval;
-	char		align;
+	const Oid	types[] = {p->key_type, TEXTOID, TIMESTAMPTZOID, TEXTOID};
+	LqRowArrays *rows = lq_row_arrays_create(lengthof(types), types);
 
-	for (int i = 0; i < 4; i++)
-		columns[i] = palloc(cases->count * sizeof(Datum));
 	for (int i = 0; i < cases->count; i++)
 	{
 		const LqCase *c = &cases->cases[i];
+		Datum		values[lengthof(types)];
+		bool		nulls[lengthof(types)] = {false};
 		TimestampTz at;
 
 		if (!lacks_stage(cases, c))
 			continue;
-		nulls[n] = !time_of_stage(c, &at);
-		columns[0][n] = c->key;
-		columns[1][n] = CStringGetTextDatum(lq_column_of_stage(p, c->lead.stage));
-		columns[2][n] = TimestampTzGetDatum(at);
-		columns[3][n] = CStringGetTextDatum(c->lead.stage);
-		n++;
+		nulls[2] = !time_of_stage(c, &at);
+		values[0] = c->key;
+		values[1] = CStringGetTextDatum(lq_column_of_stage(p, c->lead.stage));
+		values[2] = TimestampTzGetDatum(at);
+		values[3] = CStringGetTextDatum(c->lead.stage);
+		lq_row_arrays_add(rows, values, nulls);
 	}
-	get_typlenbyvalalign(p->key_type, &len, &byval, &align);
-	arrays[0] = PointerGetDatum(construct_array(columns[0], n, p->key_type, len, byval, align));
-	arrays[1] = PointerGetDatum(construct_array(columns[1], n, TEXTOID, -1, false, TYPALIGN_INT));
-	arrays[2] = PointerGetDatum(construct_md_array(columns[2], nulls, 1, &n, &lbound, TIMESTAMPTZOID,
-												   sizeof(TimestampTz), FLOAT8PASSBYVAL,
-												   TYPALIGN_DOUBLE));
-	arrays[3] = PointerGetDatum(construct_array(columns[3], n, TEXTOID, -1, false, TYPALIGN_INT));
-	lq_plan_run(plan_stages(p), arrays, NULL, false);
+	lq_row_arrays_run(rows, plan_stages(p, rows));
 }
 
 /*
@@ -439,18 +396,7 @@ lq_cases_write(LqCases *cases)
 	SPI_connect();
 	update_states(cases);
 	insert_states(cases, LQ_PLAN_INSERT, is_dirty_new);
-	for (int i = 0; i < cases->count; i++)
-	{
-		LqCase	   *c = &cases->cases[i];
-
-		lq_cases_tick(cases);
-		if (!c->dirty)
-			continue;
-		if (c->replay)
-			lq_history_replace(cases, c);
-		else
-			lq_history_append(cases, c);
-	}
+	lq_history_write(cases);
 	write_stage_columns(cases);
 	SPI_finish();
 }

@@ -54,6 +54,8 @@ typedef struct LqBaseline
 	LqScore    *score;			/* that the replay goes on with */
 } LqBaseline;
 
+typedef struct LqHistoryRow LqHistoryRow;
+
 typedef struct LqCase
 {
 	Datum		key;
@@ -89,21 +91,11 @@ typedef struct LqCase
 	LqImage   **images;			/* stored images, completed */
 	int			nimages;
 	bool		images_lacking; /* the newest stored one lacks a column */
-	List	   *fixed;			/* of LqFixed: history rows that stand */
+	List	   *history;		/* of LqHistoryRow: what a replay can change */
 	/* result */
 	List	   *moves;			/* of LqMove */
 	bool		refused;		/* a move by hand found no gate that holds */
 } LqCase;
-
-typedef struct LqFixed
-{
-	int64		id;
-	const char *cause;
-	const char *stage;
-	const char *gate;			/* that a person went through; NULL: none */
-	TimestampTz held_until;
-	TimestampTz at;
-} LqFixed;
 
 /* a set of leads in key order */
 typedef struct LqCases
@@ -149,12 +141,11 @@ typedef enum LqPlan
 	LQ_PLAN_IMAGE_EXISTS,
 	LQ_PLAN_IMAGE_ADD,
 	LQ_PLAN_IMAGE_AMEND,
-	LQ_PLAN_FIXED,
-	LQ_PLAN_STORED,
+	LQ_PLAN_HISTORY,
+	LQ_PLAN_HISTORY_END,
 	LQ_PLAN_HISTORY_INSERT,
 	LQ_PLAN_HISTORY_LINK,
 	LQ_PLAN_HISTORY_SUPERSEDE,
-	LQ_PLAN_HISTORY_CLOSE,
 	LQ_PLAN_HISTORY_LEAVE,
 	LQ_PLAN_DUE,
 	LQ_PLAN_COUNT
@@ -213,11 +204,10 @@ extern bool lq_image_exists(LqCases *cases, LqCase *c);
 extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);
 extern void lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image);
 
-/* history.c */
-extern void lq_history_read_fixed(LqCases *cases);
-extern void lq_history_append(LqCases *cases, LqCase *c);
-extern void lq_history_replace(LqCases *cases, LqCase *c);
-extern List *lq_history_differences(LqCases *cases, LqCase *c);
+/* history_rows.c, history.c */
+extern void lq_history_read(LqCases *cases);
+extern void lq_history_write(LqCases *cases);
+extern List *lq_history_differences(LqCase *c);
 extern LqHistoryDifference *lq_history_difference(const char *stored, TimestampTz stored_at,
 												  const char *replayed, TimestampTz replayed_at);
 

@@ -58,9 +58,8 @@ lq_live_read			activities: match rules
 lq_events_load			~activities: fetch
 lq_cases_run			~engine: points, caps, gates
 lq_cases_replay			~engine: points, caps, gates
-lq_history_append		history
-lq_history_replace		history
-lq_history_read_fixed	history
+lq_history_read			history
+lq_history_write		history
 lq_lead_changed			stage columns
 write_stage_columns		stage columns
 lq_cases_write			~states: write

@@ -1,0 +1,323 @@
+/*
+ * history_rows.c
+ *		Rows of <leads>_stage_history, read and written for many leads at once.
+ *
+ * What is inserted, and the open stays that end, wait until the writer is closed.
+ * Leads are different and a row that is new is not read before, so it does not
+ * matter to whom the others belong that are changed meanwhile.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "history_rows.h"
+#include "sql.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* ----------------------------------------------------------------
+ * Reading
+ * ----------------------------------------------------------------
+ */
+
+typedef enum ReadColumn
+{
+	READ_LEAD = 1, READ_ID, READ_CYCLE, READ_STAGE, READ_FROM_STAGE, READ_ENTERED_AT, READ_AT,
+	READ_LEFT_AT, READ_CAUSE, READ_GATE, READ_HELD_UNTIL, READ_BY_HAND, READ_ORIGIN, READ_TOTAL,
+	READ_ENGAGEMENT, READ_FIT, READ_ASSESSMENT, READ_VERSION
+} ReadColumn;
+
+static SPIPlanPtr
+plan_read(LqPipeline *p)
+{
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY);
+
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("SELECT h.lead, h.id, h.cycle::pg_catalog.int8, h.stage, h.from_stage, "
+									   "h.entered_at, COALESCE(h.entered_at, h.recorded_at), h.left_at, "
+									   "h.cause, h.gate, h.held_until, "
+									   "(h.moved_by IS NOT NULL)::pg_catalog.int4::pg_catalog.int8, h.origin, "
+									   "h.total, h.engagement, h.fit, h.assessment, "
+									   "h.version::pg_catalog.int8 FROM %s h "
+									   "WHERE h.lead OPERATOR(pg_catalog.=) ANY ($1) "
+									   "AND h.superseded_at IS NULL ORDER BY h.lead, h.id",
+									   lq_side_name(p, "stage_history")),
+							 1, &p->key_array);
+	return *plan;
+}
+
+static LqHistoryRow *
+read_row(int i, MemoryContext cxt)
+{
+	LqHistoryRow *row = MemoryContextAllocZero(cxt, sizeof(LqHistoryRow));
+
+	row->id = lq_field_bigint(i, READ_ID);
+	row->cycle = (int) lq_field_bigint(i, READ_CYCLE);
+	row->stage = lq_field_text(i, READ_STAGE, cxt);
+	row->from_stage = lq_field_text(i, READ_FROM_STAGE, cxt);
+	row->entered_at = lq_field_time(i, READ_ENTERED_AT, DT_NOBEGIN);
+	row->at = lq_field_time(i, READ_AT, DT_NOBEGIN);
+	row->left_at = lq_field_time(i, READ_LEFT_AT, DT_NOEND);
+	row->cause = lq_field_text(i, READ_CAUSE, cxt);
+	row->gate = lq_field_text(i, READ_GATE, cxt);
+	row->held_until = lq_field_time(i, READ_HELD_UNTIL, DT_NOEND);
+	row->by_hand = lq_field_bigint(i, READ_BY_HAND) != 0;
+	row->origin = lq_field_text(i, READ_ORIGIN, cxt);
+	row->total = lq_field_float(i, READ_TOTAL);
+	row->engagement = lq_field_float(i, READ_ENGAGEMENT);
+	row->fit = lq_field_float(i, READ_FIT);
+	row->assessment = lq_field_assessment(i, READ_ASSESSMENT, cxt);
+	row->version = (int) lq_field_bigint(i, READ_VERSION);
+	return row;
+}
+
+/* of what came before the baseline a replay needs only the stay that the baseline is in */
+static void
+take_row(LqCase *c, LqHistoryRow *row, MemoryContext cxt)
+{
+	MemoryContext old;
+
+	if (strcmp(row->cause, "created") == 0)
+		c->initial = row->stage;
+	row->archived = c->baseline != NULL && row->at < c->baseline->at;
+	if (row->archived && row->left_at < c->baseline->at)
+		return;
+	old = MemoryContextSwitchTo(cxt);
+	c->history = lappend(c->history, row);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * For the replayed cases, whose baselines have been read: the rows that stand,
+ * in the order in which they were written, and the stage that the lead was
+ * created in.
+ */
+void
+lq_history_read(LqCases *cases)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
+	Datum		values[1] = {PointerGetDatum(keys)};
+
+	if (keys == NULL)
+		return;
+	SPI_connect();
+	lq_plan_run(plan_read(cases->pipeline), values, NULL, cases->read_only);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		LqCase	   *c = lq_case_find(cases, lq_field(i, READ_LEAD, &isnull));
+
+		if (c != NULL)
+			take_row(c, read_row(i, cxt), cxt);
+	}
+	SPI_finish();
+}
+
+/* ----------------------------------------------------------------
+ * Writing many
+ * ----------------------------------------------------------------
+ */
+
+/* in the order of insert_columns */
+typedef enum InsertColumn
+{
+	INSERT_LEAD, INSERT_CYCLE, INSERT_STAGE, INSERT_FROM_STAGE, INSERT_ENTERED_AT, INSERT_LEFT_AT,
+	INSERT_CAUSE, INSERT_GATE, INSERT_REASON, INSERT_NOTE, INSERT_ORIGIN, INSERT_TOTAL,
+	INSERT_ENGAGEMENT, INSERT_FIT, INSERT_VERSION, INSERT_MOVED_BY, INSERT_ASSESSMENT,
+	INSERT_HELD_UNTIL, INSERT_FORCED, NINSERT
+} InsertColumn;
+
+static const char insert_columns[] = "lead, cycle, stage, from_stage, entered_at, left_at, cause, gate, "
+"reason, note, origin, total, engagement, fit, version, moved_by, assessment, held_until, forced";
+
+enum
+{
+	END_LEAD, END_AT, NEND
+};
+
+LqHistoryWriter *
+lq_history_writer_open(LqCases *cases)
+{
+	LqHistoryWriter *writer = palloc(sizeof(LqHistoryWriter));
+	Oid			key = cases->pipeline->key_type;
+	const Oid	inserted[NINSERT] = {
+		[INSERT_LEAD] = key,[INSERT_CYCLE] = INT4OID,[INSERT_STAGE] = TEXTOID,
+		[INSERT_FROM_STAGE] = TEXTOID,[INSERT_ENTERED_AT] = TIMESTAMPTZOID,
+		[INSERT_LEFT_AT] = TIMESTAMPTZOID,[INSERT_CAUSE] = TEXTOID,[INSERT_GATE] = TEXTOID,
+		[INSERT_REASON] = TEXTOID,[INSERT_NOTE] = TEXTOID,[INSERT_ORIGIN] = TEXTOID,
+		[INSERT_TOTAL] = FLOAT8OID,[INSERT_ENGAGEMENT] = FLOAT8OID,[INSERT_FIT] = FLOAT8OID,
+		[INSERT_VERSION] = INT4OID,[INSERT_MOVED_BY] = TEXTOID,
+		[INSERT_ASSESSMENT] = lq_type_oid("assessment"),[INSERT_HELD_UNTIL] = TIMESTAMPTZOID,
+		[INSERT_FORCED] = BOOLOID,
+	};
+	const Oid	ends[NEND] = {[END_LEAD] = key,[END_AT] = TIMESTAMPTZOID};
+
+	writer->cases = cases;
+	writer->rows = lq_row_arrays_create(NINSERT, inserted);
+	writer->ends = lq_row_arrays_create(NEND, ends);
+	return writer;
+}
+
+/* the open row of a lead ends */
+void
+lq_history_end(LqHistoryWriter *writer, const LqCase *c, TimestampTz at)
+{
+	const Datum values[NEND] = {[END_LEAD] = c->key,[END_AT] = TimestampTzGetDatum(at)};
+	const bool	nulls[NEND] = {false};
+
+	lq_row_arrays_add(writer->ends, values, nulls);
+}
+
+static void
+set_text(Datum *values, bool *nulls, InsertColumn i, const char *text)
+{
+	nulls[i] = text == NULL;
+	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* DT_NOEND: null */
+static void
+set_time(Datum *values, bool *nulls, InsertColumn i, TimestampTz at)
+{
+	nulls[i] = at == DT_NOEND;
+	values[i] = TimestampTzGetDatum(at);
+}
+
+void
+lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
+				  TimestampTz left_at, const char *origin)
+{
+	bool		attached = lq_move_is_attached(move);
+	const LqEvent *by_hand = attached ? NULL : move->by_hand;
+	Datum		values[NINSERT];
+	bool		nulls[NINSERT] = {false};
+
+	values[INSERT_LEAD] = c->key;
+	values[INSERT_CYCLE] = Int32GetDatum(move->cycle);
+	set_text(values, nulls, INSERT_STAGE, move->stage);
+	set_text(values, nulls, INSERT_FROM_STAGE, move->from_stage);
+	set_time(values, nulls, INSERT_ENTERED_AT, attached ? DT_NOEND : move->at);
+	set_time(values, nulls, INSERT_LEFT_AT, left_at);
+	set_text(values, nulls, INSERT_CAUSE, move->cause);
+	set_text(values, nulls, INSERT_GATE, move->gate);
+	set_text(values, nulls, INSERT_REASON, by_hand == NULL ? NULL : by_hand->reason);
+	set_text(values, nulls, INSERT_NOTE, by_hand == NULL ? NULL : by_hand->note);
+	set_text(values, nulls, INSERT_ORIGIN, origin);
+	values[INSERT_TOTAL] = Float8GetDatum(move->total);
+	values[INSERT_ENGAGEMENT] = Float8GetDatum(move->engagement);
+	values[INSERT_FIT] = Float8GetDatum(move->fit);
+	values[INSERT_VERSION] = Int32GetDatum(move->version);
+	set_text(values, nulls, INSERT_MOVED_BY, by_hand == NULL ? NULL : by_hand->actor);
+	values[INSERT_ASSESSMENT] = PointerGetDatum(move->assessment);
+	set_time(values, nulls, INSERT_HELD_UNTIL, by_hand == NULL ? DT_NOEND : by_hand->held_until);
+	values[INSERT_FORCED] = BoolGetDatum(by_hand != NULL && by_hand->forced);
+	lq_row_arrays_add(writer->rows, values, nulls);
+}
+
+static void
+write_ends(const LqHistoryWriter *writer)
+{
+	LqPipeline *p = writer->cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_END);
+
+	if (writer->ends->nrows == 0)
+		return;
+	if (*plan == NULL)
+		*plan = lq_row_arrays_plan(writer->ends,
+								   lq_format("UPDATE %s h SET left_at = s.at FROM %s AS s(lead, at) "
+											 "WHERE h.lead OPERATOR(pg_catalog.=) s.lead "
+											 "AND h.left_at IS NULL AND h.superseded_at IS NULL",
+											 lq_side_name(p, "stage_history"),
+											 lq_row_arrays_from(NEND)));
+	lq_row_arrays_run(writer->ends, *plan);
+}
+
+static void
+write_rows(const LqHistoryWriter *writer)
+{
+	LqPipeline *p = writer->cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_INSERT);
+
+	if (writer->rows->nrows == 0)
+		return;
+	if (*plan == NULL)
+		*plan = lq_row_arrays_plan(writer->rows,
+								   lq_format("INSERT INTO %s (%s, recorded_at, txid) SELECT s.*, "
+											 "pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id() "
+											 "FROM %s AS s",
+											 lq_side_name(p, "stage_history"), insert_columns,
+											 lq_row_arrays_from(NINSERT)));
+	lq_row_arrays_run(writer->rows, *plan);
+}
+
+void
+lq_history_writer_close(LqHistoryWriter *writer)
+{
+	write_ends(writer);
+	write_rows(writer);
+}
+
+/* ----------------------------------------------------------------
+ * Writing one
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A row that stands gets the neighbours that it now has, and what is now known
+ * to have been answered by then.
+ */
+void
+lq_history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
+	const char *from_stage = move->from_stage;
+	Oid			types[5] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment"), INT4OID};
+	Datum		values[5];
+	char		nulls[6] = "     ";
+
+	values[0] = Int64GetDatum(id);
+	values[3] = PointerGetDatum(move->assessment);
+	values[1] = TimestampTzGetDatum(left_at);
+	nulls[1] = left_at == DT_NOEND ? 'n' : ' ';
+	values[2] = from_stage == NULL ? (Datum) 0 : CStringGetTextDatum(from_stage);
+	nulls[2] = from_stage == NULL ? 'n' : ' ';
+	values[4] = Int32GetDatum(move->cycle);
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4, cycle = $5 "
+									   "WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 5, types);
+	lq_plan_run(*plan, values, nulls, false);
+}
+
+void
+lq_history_supersede(LqCases *cases, int64 id)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_SUPERSEDE);
+	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[2];
+
+	values[0] = Int64GetDatum(id);
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET superseded_at = $2 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 2, types);
+	lq_plan_run(*plan, values, NULL, false);
+}
+
+/* the stay that the baseline is in ends, or goes on: DT_NOEND */
+void
+lq_history_leave(LqCases *cases, int64 id, TimestampTz left_at)
+{
+	LqPipeline *p = cases->pipeline;
+	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEAVE);
+	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[2] = {Int64GetDatum(id), TimestampTzGetDatum(left_at)};
+
+	if (*plan == NULL)
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE id = $1",
+									   lq_side_name(p, "stage_history")), 2, types);
+	lq_plan_run(*plan, values, left_at == DT_NOEND ? " n" : "  ", false);
+}

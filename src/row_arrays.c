@@ -1,0 +1,96 @@
+/*
+ * row_arrays.c
+ *		Rows for a statement that takes each of their columns as an array.
+ *
+ * One statement for many rows costs less than one for each, from a few rows on.
+ */
+#include "postgres.h"
+
+#include "row_arrays.h"
+#include "state.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+
+LqRowArrays *
+lq_row_arrays_create(int ncolumns, const Oid *types)
+{
+	LqRowArrays *rows = palloc(sizeof(LqRowArrays));
+
+	rows->ncolumns = ncolumns;
+	rows->types = memcpy(palloc(ncolumns * sizeof(Oid)), types, ncolumns * sizeof(Oid));
+	rows->nrows = 0;
+	rows->maxrows = 8;
+	rows->values = palloc(ncolumns * sizeof(Datum *));
+	rows->nulls = palloc(ncolumns * sizeof(bool *));
+	for (int i = 0; i < ncolumns; i++)
+	{
+		rows->values[i] = palloc(rows->maxrows * sizeof(Datum));
+		rows->nulls[i] = palloc(rows->maxrows * sizeof(bool));
+	}
+	return rows;
+}
+
+/* values by reference must stay until the statement is run */
+void
+lq_row_arrays_add(LqRowArrays *rows, const Datum *values, const bool *nulls)
+{
+	if (rows->nrows == rows->maxrows)
+	{
+		rows->maxrows *= 2;
+		for (int i = 0; i < rows->ncolumns; i++)
+		{
+			rows->values[i] = repalloc_huge(rows->values[i], rows->maxrows * sizeof(Datum));
+			rows->nulls[i] = repalloc_huge(rows->nulls[i], rows->maxrows * sizeof(bool));
+		}
+	}
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		rows->values[i][rows->nrows] = values[i];
+		rows->nulls[i][rows->nrows] = nulls[i];
+	}
+	rows->nrows++;
+}
+
+/* the rows as an item of FROM; they come in the order in which they were added */
+char *
+lq_row_arrays_from(int ncolumns)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i == 0 ? "ROWS FROM (" : ", ", i + 1);
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+SPIPlanPtr
+lq_row_arrays_plan(const LqRowArrays *rows, const char *query)
+{
+	Oid		   *types = palloc(rows->ncolumns * sizeof(Oid));
+
+	for (int i = 0; i < rows->ncolumns; i++)
+		types[i] = get_array_type(rows->types[i]);
+	return lq_plan_keep(query, rows->ncolumns, types);
+}
+
+/* SPI is connected; there is a row */
+void
+lq_row_arrays_run(const LqRowArrays *rows, SPIPlanPtr plan)
+{
+	Datum	   *arrays = palloc(rows->ncolumns * sizeof(Datum));
+	int			count = rows->nrows;
+	int			lower = 1;
+
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		int16		len;
+		bool		byval;
+		char		align;
+
+		get_typlenbyvalalign(rows->types[i], &len, &byval, &align);
+		arrays[i] = PointerGetDatum(construct_md_array(rows->values[i], rows->nulls[i], 1, &count,
+													   &lower, rows->types[i], len, byval, align));
+	}
+	lq_plan_run(plan, arrays, NULL, false);
+}
