@@ -132,6 +132,7 @@ lq_lead_bind(LqEngine *engine, const LqModel *model)
 			score->memories[i].max_points = model->rules[rule].max_points;
 	}
 	lead->model = model;
+	engine->closed = 0;
 }
 
 /* does a rule about the lead hold for the lead's columns as known now? */
@@ -405,6 +406,7 @@ activity_apply(LqEngine *engine, const LqEvent *event)
 
 		/* whether or not it counts: a cap is on points, not on what is known */
 		answers_add(engine, rule->answers);
+		lq_gates_asking(engine, event->matches[i].rule);
 		if (engine->explaining && !rule->hidden)
 			match_explain(engine, event, &event->matches[i], note);
 	}
@@ -549,6 +551,8 @@ lq_engine_step(LqEngine *engine, const LqEvent *event)
 	engine->fresh = false;
 	lq_score_advance(lead->score, event->pos.at);
 	lead->score->last = event->pos;
+	if (event->pos.kind != LQ_EVENT_ACTIVITY)
+		engine->closed = 0;
 
 	if (attributes)
 		lead->attributes = event->attributes;

@@ -280,9 +280,20 @@ typedef struct LqEngine
 	bool		fresh;			/* the gate at work counts only newer than the mark */
 	bool		explaining;		/* collect contributions */
 	bool		refused;		/* a move by hand found no gate that holds */
+	uint64		closed;			/* gates whose conditions are known not to hold, a bit each */
 	List	   *moves;			/* of LqMove */
 	List	   *contributions;	/* of LqContribution */
 } LqEngine;
+
+/* another lead; what the engine knows of the last one means nothing any more */
+static inline void
+lq_engine_begin(LqEngine *engine, LqLead *lead)
+{
+	engine->lead = lead;
+	engine->moves = NIL;
+	engine->contributions = NIL;
+	engine->closed = 0;
+}
 
 extern void lq_engine_step(LqEngine *engine, const LqEvent *event);
 extern void lq_engine_clock(LqEngine *engine, TimestampTz until);
@@ -308,7 +319,7 @@ extern int64 lq_bucket(TimestampTz at, LqBucket per, pg_tz *zone);
 extern uint64 lq_hash_value(const char *value, int len);
 
 /* times() and since_last() as the engine fills them in */
-extern int64 lq_times(const LqEngine *engine, const char *rule, int64 within);
+extern int64 lq_times(const LqEngine *engine, const char *rule, int len, int64 within);
 extern TimestampTz lq_last_match(const LqEngine *engine, const char *rule);
 
 #endif

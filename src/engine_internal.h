@@ -1,7 +1,7 @@
 /*
  * engine_internal.h
  *		What the parts of the engine know of each other: engine.c,
- *		stage_moves.c, clock.c, late.c.
+ *		stage_moves.c, gate.c, clock.c, late.c.
  */
 #ifndef LQ_ENGINE_INTERNAL_H
 #define LQ_ENGINE_INTERNAL_H
@@ -19,6 +19,9 @@ extern void lq_lead_bind(LqEngine *engine, const LqModel *model);
 extern void lq_lead_rules_evaluate(LqEngine *engine);
 extern const char *lq_match_apply(LqEngine *engine, const LqEvent *event,
 								  const LqMatch *match);
+
+/* gate.c */
+extern void lq_gates_asking(LqEngine *engine, int rule);
 
 /* stage_moves.c */
 extern void lq_peak_follow_decay(LqScore *score, const LqRule *rule);

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "engine.h"
+#include "engine_internal.h"
 #include "lead_grade.h"
 
 /* ----------------------------------------------------------------
@@ -64,10 +64,10 @@ lq_model_grade(const LqModel *model, const LqScore *score, TimestampTz at)
 
 /* matches of a rule in this cycle, at most "within" old; 0 counts all */
 int64
-lq_times(const LqEngine *engine, const char *rule, int64 within)
+lq_times(const LqEngine *engine, const char *rule, int len, int64 within)
 {
 	const LqScore *score = engine->lead->score;
-	int			memory = lq_score_memory(engine->lead->score, rule, false);
+	int			memory = lq_score_memory_named(score, rule, len);
 	int64		count = 0;
 
 	if (memory < 0)
@@ -135,6 +135,37 @@ lq_idle_since(const LqLead *lead, const LqGate *gate)
 		lead->active_at;
 }
 
+/*
+ * A condition that does no more than count matches and look at the lead's columns,
+ * and does not hold, is not asked again until something happens that may open it:
+ * few activities do.
+ */
+static bool
+condition_holds(LqEngine *engine, const LqGate *gate)
+{
+	int			number = gate - engine->lead->model->gates;
+	uint64		bit = number >= 64 || gate->asks_points || engine->fresh ? 0 :
+		UINT64CONST(1) << number;
+
+	if (engine->closed & bit)
+		return false;
+	if (engine->holds(engine, gate->condition))
+		return true;
+	engine->closed |= bit;
+	return false;
+}
+
+/* a rule has matched: gates that count it are to be asked again */
+void
+lq_gates_asking(LqEngine *engine, int rule)
+{
+	const LqModel *model = engine->lead->model;
+
+	for (int i = 0; engine->closed >> i != 0 && i < model->ngates; i++)
+		if (model->gates[i].asks_rule[rule])
+			engine->closed &= ~(UINT64CONST(1) << i);
+}
+
 /* does every requirement of a gate hold now? engine->fresh says by which facts */
 bool
 lq_gate_holds(LqEngine *engine, const LqGate *gate)
@@ -160,7 +191,8 @@ lq_gate_holds(LqEngine *engine, const LqGate *gate)
 		lq_model_grade(model, score, at) < gate->min_grade)
 		return false;
 	if (gate->activity_rule >= 0 &&
-		lq_times(engine, model->rules[gate->activity_rule].name, 0) == 0)
+		lq_times(engine, model->rules[gate->activity_rule].name,
+				 strlen(model->rules[gate->activity_rule].name), 0) == 0)
 		return false;
 	if (gate->framework != NULL &&
 		!lq_framework_qualified(gate->framework, lq_lead_answers(engine)))
@@ -170,7 +202,7 @@ lq_gate_holds(LqEngine *engine, const LqGate *gate)
 		return false;
 	if (at - lead->stage_since < gate->after || at - lq_idle_since(lead, gate) < gate->idle)
 		return false;
-	return gate->condition == NULL || engine->holds(engine, gate->condition);
+	return gate->condition == NULL || condition_holds(engine, gate);
 }
 
 /*

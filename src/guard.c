@@ -724,17 +724,18 @@ lq_condition_times(PG_FUNCTION_ARGS)
 {
 	LqGuard    *guard = guard_for("times", true);
 	int64		within = 0;
+	text	   *rule;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
+	rule = PG_GETARG_TEXT_PP(0);
 	if (!PG_ARGISNULL(1) &&
 		(!lq_interval_length(PG_GETARG_INTERVAL_P(1), &within) ||
 		 within <= 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the interval given to times() must be positive and finite")));
-	PG_RETURN_INT64(lq_times(guard->engine,
-							 text_to_cstring(PG_GETARG_TEXT_PP(0)), within));
+	PG_RETURN_INT64(lq_times(guard->engine, VARDATA_ANY(rule), VARSIZE_ANY_EXHDR(rule), within));
 }
 
 /* since_last(rule text): NULL if it never happened */

@@ -283,9 +283,7 @@ lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
 
-	engine->lead = &c->lead;
-	engine->moves = NIL;
-	engine->contributions = NIL;
+	lq_engine_begin(engine, &c->lead);
 	c->archived_at = c->baseline == NULL ? DT_NOBEGIN : c->baseline->at;
 	engine->not_before = c->archived_at;
 	if (c->baseline != NULL)
@@ -325,8 +323,7 @@ case_continue(LqCases *cases, LqCase *c, LqEngine *engine, TimestampTz horizon,
 		return false;
 	if (c->nevents > 1)
 		qsort(c->events, c->nevents, sizeof(LqEvent), event_cmp);
-	engine->lead = &c->lead;
-	engine->moves = NIL;
+	lq_engine_begin(engine, &c->lead);
 	engine->not_before = c->archived_at;
 	for (int i = 0; i < c->nevents; i++)
 	{

@@ -202,21 +202,28 @@ grow(MemoryContext cxt, void *array, int n, Size element)
 	return array ? repalloc(array, size) : MemoryContextAlloc(cxt, size);
 }
 
+/* index of the memory of the rule of that name, whose length is len; -1 if it has none */
+int
+lq_score_memory_named(const LqScore *score, const char *rule, int len)
+{
+	for (int i = 0; i < score->nmemories; i++)
+		if (strncmp(score->memories[i].rule, rule, len) == 0 &&
+			score->memories[i].rule[len] == '\0')
+			return i;
+	return -1;
+}
+
 /*
  * Index of the rule's memory; -1 if it has none and none is to be created.
  */
 int
 lq_score_memory(LqScore *score, const char *rule, bool create)
 {
+	int			found = lq_score_memory_named(score, rule, strlen(rule));
 	LqMemory   *memory;
 
-	for (int i = 0; i < score->nmemories; i++)
-	{
-		if (strcmp(score->memories[i].rule, rule) == 0)
-			return i;
-	}
-	if (!create)
-		return -1;
+	if (found >= 0 || !create)
+		return found;
 
 	score->memories = grow(score->cxt, score->memories, score->nmemories,
 						   sizeof(LqMemory));
@@ -691,16 +698,27 @@ lq_score_points(const LqScore *score, int dimension, TimestampTz at,
 }
 
 /*
- * The total at "at": the dimensions by weight.
+ * The total at "at": the dimensions by weight.  With each, it gets the points of
+ * each dimension.
  */
 double
-lq_score_total(const LqScore *score, TimestampTz at, bool fresh)
+lq_score_all(const LqScore *score, TimestampTz at, bool fresh, double *each)
 {
 	double		sum = 0;
 
 	for (int i = 0; i < score->ndimensions; i++)
-		sum = add(sum, lq_clamp(score->dimensions[i].weight *
-								lq_score_points(score, i, at, fresh),
-								-DBL_MAX, DBL_MAX));
+	{
+		double		points = lq_score_points(score, i, at, fresh);
+
+		if (each != NULL)
+			each[i] = points;
+		sum = add(sum, lq_clamp(score->dimensions[i].weight * points, -DBL_MAX, DBL_MAX));
+	}
 	return lq_clamp(sum, score->total_minimum, score->total_maximum);
+}
+
+double
+lq_score_total(const LqScore *score, TimestampTz at, bool fresh)
+{
+	return lq_score_all(score, at, fresh, NULL);
 }

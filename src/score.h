@@ -143,6 +143,7 @@ typedef struct LqScore
 extern LqScore *lq_score_create(MemoryContext cxt);
 extern int	lq_score_dimension(const LqScore *score, const char *name);
 extern int	lq_score_memory(LqScore *score, const char *rule, bool create);
+extern int	lq_score_memory_named(const LqScore *score, const char *rule, int len);
 extern LqTerm *lq_score_term(LqScore *score, int dimension, int memory,
 							 LqDecay decay, int64 period);
 extern void lq_score_add(LqScore *score, int dimension, int memory,
@@ -163,6 +164,7 @@ extern void lq_score_renew(LqScore *score);
 extern double lq_score_points(const LqScore *score, int dimension,
 							  TimestampTz at, bool fresh);
 extern double lq_score_total(const LqScore *score, TimestampTz at, bool fresh);
+extern double lq_score_all(const LqScore *score, TimestampTz at, bool fresh, double *each);
 extern double lq_worth(double points, LqDecay decay, int64 period,
 					   TimestampTz happened, TimestampTz at);
 extern double lq_least_reaching(double threshold);

@@ -50,17 +50,15 @@ void
 lq_lead_note_peaks(LqEngine *engine)
 {
 	LqScore    *score = engine->lead->score;
-	double		total = lq_score_total(score, engine->at, false);
+	double	   *each = palloc((score->ndimensions + 1) * sizeof(double));
+	double		total = lq_score_all(score, engine->at, false, each);
 
 	for (int i = 0; i < score->ndimensions; i++)
-	{
-		double		value = lq_score_points(score, i, engine->at, false);
-
-		if (value > score->dimensions[i].peak)
-			score->dimensions[i].peak = value;
-	}
+		if (each[i] > score->dimensions[i].peak)
+			score->dimensions[i].peak = each[i];
 	if (total > score->total_peak)
 		score->total_peak = total;
+	pfree(each);
 }
 
 /* what the lead left behind counts only by what is newer than now */
@@ -218,6 +216,7 @@ lq_lead_move(LqEngine *engine, int to, const char *cause, const char *gate)
 				strcmp(cause, "decay") == 0);
 	if (renewed)
 		cycle_begin(engine);
+	engine->closed = 0;
 	lead->stage = move->stage;
 	lead->stage_since = engine->at;
 	lead->gate = gate;
