@@ -488,7 +488,13 @@ pipeline_load(const char *name)
 	return p;
 }
 
-/* "b2b, partner": what there is, for an error */
+static int
+name_cmp(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* "b2b", "partner": what there is, for an error */
 static char *
 known_pipelines(void)
 {
@@ -496,11 +502,15 @@ known_pipelines(void)
 	Relation	rel = table_open(config_relation("pipeline"), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
+	List	   *names = NIL;
+	ListCell   *lc;
 
-	initStringInfo(&buf);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		appendStringInfo(&buf, "%s\"%s\"", buf.len > 0 ? ", " : "",
-						 lq_column_text(rel, tuple, "pipeline"));
+		names = lappend(names, lq_column_text(rel, tuple, "pipeline"));
+	list_sort(names, name_cmp);
+	initStringInfo(&buf);
+	foreach(lc, names)
+		appendStringInfo(&buf, "%s\"%s\"", buf.len > 0 ? ", " : "", (char *) lfirst(lc));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return buf.data;
