@@ -157,12 +157,11 @@ push_value(JsonbParseState **state, Oid type, Datum value)
 	push_text(state, text, WJB_VALUE);
 }
 
-/* an image as JSON: the columns that published conditions name */
+/* an image as JSON, under lq_fixed_settings(): the columns that published conditions name */
 Datum
 lq_image_json(LqPipeline *pipeline, TupleDesc leads, const LqImage *image)
 {
 	JsonbParseState *state = NULL;
-	int			level = lq_fixed_settings(pipeline->time_zone);
 	JsonbValue	null;
 	JsonbValue *object;
 	ListCell   *lc;
@@ -182,7 +181,6 @@ lq_image_json(LqPipeline *pipeline, TupleDesc leads, const LqImage *image)
 			push_value(&state, TupleDescAttr(leads, i)->atttypid, image->values[i]);
 	}
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	AtEOXact_GUC(false, level);
 	return JsonbPGetDatum(JsonbValueToJsonb(object));
 }
 
@@ -243,12 +241,11 @@ value_read(Form_pg_attribute att, char *text, Datum *value)
 	return true;
 }
 
-/* read an image; columns that are not in it stay unknown */
+/* read an image, under lq_fixed_settings(); columns that are not in it stay unknown */
 void
 lq_image_read(LqPipeline *pipeline, TupleDesc leads, Datum json, LqImage *image)
 {
 	Jsonb	   *jb = DatumGetJsonbP(json);
-	int			level = lq_fixed_settings(pipeline->time_zone);
 	ListCell   *lc;
 
 	foreach(lc, pipeline->lead_columns)
@@ -264,7 +261,6 @@ lq_image_read(LqPipeline *pipeline, TupleDesc leads, Datum json, LqImage *image)
 		image->known[i] = image->nulls[i] ||
 			value_read(TupleDescAttr(leads, i), json_text(&v), &image->values[i]);
 	}
-	AtEOXact_GUC(false, level);
 }
 
 /* ----------------------------------------------------------------

@@ -7,8 +7,11 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "expression.h"
+#include "row_arrays.h"
 #include "sql.h"
 #include "state.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -34,12 +37,14 @@ lq_cases_read_images(LqCases *cases)
 	MemoryContext cxt = CurrentMemoryContext;
 	ArrayType  *keys = lq_key_array(cases, lq_case_is_replayed);
 	Datum		values[1];
+	int			level;
 
 	if (p->lead_columns == NIL || keys == NULL)
 		return;
 	values[0] = PointerGetDatum(keys);
 	SPI_connect();
 	lq_plan_run(plan_images(p), values, NULL, cases->read_only);
+	level = lq_fixed_settings(p->time_zone);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -59,15 +64,17 @@ lq_cases_read_images(LqCases *cases)
 		}
 		MemoryContextSwitchTo(old);
 	}
+	AtEOXact_GUC(false, level);
 	SPI_finish();
 }
 
 /* has the lead any image? */
 bool
-lq_image_exists(LqCases *cases, LqCase *c)
+lq_image_exists(LqCases *cases, const LqCase *c)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_EXISTS);
+	Datum		values[1];
 	bool		exists;
 
 	SPI_connect();
@@ -75,46 +82,85 @@ lq_image_exists(LqCases *cases, LqCase *c)
 		*slot = lq_plan_keep(lq_format("SELECT 1 FROM %s WHERE lead = $1 LIMIT 1",
 									   lq_side_name(p, "attributes")),
 							 1, &p->key_type);
-	lq_plan_run(*slot, &c->key, NULL, false);
+	values[0] = c->key;
+	lq_plan_run(*slot, values, NULL, false);
 	exists = SPI_processed > 0;
 	SPI_finish();
 	return exists;
 }
 
-/* a new image of the lead's columns */
-void
-lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at)
+/* the columns of a new image in a row */
+enum
 {
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_ADD);
-	Oid			types[3] = {p->key_type, TIMESTAMPTZOID, JSONBOID};
-	Datum		values[3];
+	NEW_LEAD, NEW_AT, NEW_VALUES, NNEW
+};
 
-	values[0] = c->key;
-	values[1] = TimestampTzGetDatum(at);
-	values[2] = lq_image_json(p, RelationGetDescr(cases->leads), image);
+static LqRowArrays *
+new_images(const LqPipeline *p)
+{
+	const Oid	types[NNEW] = {
+		[NEW_LEAD] = p->key_type,[NEW_AT] = TIMESTAMPTZOID,[NEW_VALUES] = JSONBOID
+	};
+
+	return lq_row_arrays_create(NNEW, types);
+}
+
+/* under lq_fixed_settings() */
+static void
+new_image_add(LqCases *cases, LqRowArrays *rows, const LqCase *c, const LqImage *image,
+			  TimestampTz at)
+{
+	const Datum values[NNEW] = {
+		[NEW_LEAD] = c->key,[NEW_AT] = TimestampTzGetDatum(at),
+		[NEW_VALUES] = lq_image_json(cases->pipeline, RelationGetDescr(cases->leads), image)
+	};
+	const bool	nulls[NNEW] = {false};
+
+	lq_row_arrays_add(rows, values, nulls);
+}
+
+static void
+new_images_insert(LqPipeline *p, const LqRowArrays *rows)
+{
+	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_ADD);
+
+	if (rows->nrows == 0)
+		return;
 	SPI_connect();
 	if (*slot == NULL)
-		*slot = lq_plan_keep(lq_format("INSERT INTO %s (lead, changed_at, \"values\") "
-									   "VALUES ($1, $2, $3)",
-									   lq_side_name(p, "attributes")),
-							 3, types);
-	lq_plan_run(*slot, values, NULL, false);
+		*slot = lq_row_arrays_plan(rows, lq_format("INSERT INTO %s (lead, changed_at, \"values\") "
+												   "SELECT * FROM %s", lq_side_name(p, "attributes"),
+												   lq_row_arrays_from(NNEW)));
+	lq_row_arrays_run(rows, *slot);
 	SPI_finish();
+}
+
+/* a new image of the lead's columns */
+void
+lq_image_store(LqCases *cases, const LqCase *c, const LqImage *image, TimestampTz at)
+{
+	LqRowArrays *rows = new_images(cases->pipeline);
+	int			level = lq_fixed_settings(cases->pipeline->time_zone);
+
+	new_image_add(cases, rows, c, image, at);
+	AtEOXact_GUC(false, level);
+	new_images_insert(cases->pipeline, rows);
 }
 
 /* add to the newest image the columns it lacks */
 void
-lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image)
+lq_image_amend(LqCases *cases, const LqCase *c, const LqImage *image)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_AMEND);
 	Oid			types[2] = {p->key_type, JSONBOID};
 	Datum		values[2];
 	char	   *table;
+	int			level = lq_fixed_settings(p->time_zone);
 
 	values[0] = c->key;
 	values[1] = lq_image_json(p, RelationGetDescr(cases->leads), image);
+	AtEOXact_GUC(false, level);
 	SPI_connect();
 	if (*slot == NULL)
 	{
@@ -127,4 +173,40 @@ lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image)
 	}
 	lq_plan_run(*slot, values, NULL, false);
 	SPI_finish();
+}
+
+static bool
+lacks_image(const LqCase *c)
+{
+	return c->dirty && c->replay && c->current != NULL && c->nimages == 0;
+}
+
+/*
+ * Store images of replayed leads that had none, and what their newest image
+ * lacks of the columns that are now asked for.
+ */
+void
+lq_cases_keep_images(LqCases *cases, TimestampTz now)
+{
+	LqRowArrays *rows;
+	int			lacking = 0;
+	int			level;
+
+	for (int i = 0; i < cases->count; i++)
+	{
+		const LqCase *c = &cases->cases[i];
+
+		lacking += lacks_image(c);
+		if (c->dirty && c->replay && c->current != NULL && c->images_lacking)
+			lq_image_amend(cases, c, c->current);
+	}
+	if (lacking == 0)
+		return;
+	rows = new_images(cases->pipeline);
+	level = lq_fixed_settings(cases->pipeline->time_zone);
+	for (int i = 0; i < cases->count; i++)
+		if (lacks_image(&cases->cases[i]))
+			new_image_add(cases, rows, &cases->cases[i], cases->cases[i].current, now);
+	AtEOXact_GUC(false, level);
+	new_images_insert(cases->pipeline, rows);
 }

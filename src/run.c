@@ -410,26 +410,6 @@ lq_cases_replay(LqCases *cases, TimestampTz horizon)
 }
 
 /*
- * Store images of replayed leads that had none, and what their newest image
- * lacks of the columns that are now asked for.
- */
-void
-lq_cases_keep_images(LqCases *cases, TimestampTz now)
-{
-	for (int i = 0; i < cases->count; i++)
-	{
-		LqCase	   *c = &cases->cases[i];
-
-		if (!c->dirty || !c->replay || c->current == NULL)
-			continue;
-		if (c->nimages == 0)
-			lq_image_store(cases, c, c->current, now);
-		else if (c->images_lacking)
-			lq_image_amend(cases, c, c->current);
-	}
-}
-
-/*
  * Bring all cases up to the horizon, and the clock as far as asked.  The leads
  * are locked and their stored states read.
  */

@@ -9,7 +9,6 @@
 
 extern void lq_cases_run(LqCases *cases, TimestampTz horizon, TimestampTz clock);
 extern void lq_cases_replay(LqCases *cases, TimestampTz horizon);
-extern void lq_cases_keep_images(LqCases *cases, TimestampTz now);
 extern void lq_case_replay(LqCases *cases, LqCase *c, LqEngine *engine,
 						   TimestampTz horizon, TimestampTz clock);
 extern void lq_run_engine_init(LqCases *cases, LqEngine *engine);

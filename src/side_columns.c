@@ -94,7 +94,7 @@ static const LqSideColumn attributes_columns[] = {
 const LqSideTable lq_side_tables[LQ_NSIDE_TABLES] =
 {
 	/* a score is updated in place at each activity: leave room for it */
-	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 70, false, true, NULL},
+	{"qualification", qualification_columns, lengthof(qualification_columns), NULL, 80, false, true, NULL},
 	{"stage_history", history_columns, lengthof(history_columns), NULL, 90, true, false,
 	"Stages each lead was in"},
 	{"attributes", attributes_columns, lengthof(attributes_columns),

@@ -200,9 +200,11 @@ extern void lq_cases_write(LqCases *cases);
 
 /* images.c */
 extern void lq_cases_read_images(LqCases *cases);
-extern bool lq_image_exists(LqCases *cases, LqCase *c);
-extern void lq_image_store(LqCases *cases, LqCase *c, const LqImage *image, TimestampTz at);
-extern void lq_image_amend(LqCases *cases, LqCase *c, const LqImage *image);
+extern void lq_cases_keep_images(LqCases *cases, TimestampTz now);
+extern bool lq_image_exists(LqCases *cases, const LqCase *c);
+extern void lq_image_store(LqCases *cases, const LqCase *c, const LqImage *image,
+						   TimestampTz at);
+extern void lq_image_amend(LqCases *cases, const LqCase *c, const LqImage *image);
 
 /* history_rows.c, history.c */
 extern void lq_history_read(LqCases *cases);

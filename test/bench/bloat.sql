@@ -26,7 +26,7 @@ INSERT INTO bench.shape VALUES (0, 'plain', 'no trigger', NULL, NULL), (1, 'ship
 INSERT INTO bench.shape SELECT 1 + row_number() OVER (), 'ff' || f || v, format('fillfactor %s, autovacuum %s', f, v), f,
 	CASE v WHEN 'off' THEN 'autovacuum_enabled = off'
 		WHEN 'eager' THEN 'autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0' END
-FROM unnest(CASE WHEN :'quick' THEN '{50, 100}' ELSE '{50, 70, 85, 100}' END::int[]) f, unnest(CASE WHEN :'quick' THEN '{usual}' ELSE '{off, usual, eager}' END::text[]) v;
+FROM unnest(CASE WHEN :'quick' THEN '{50, 100}' ELSE '{50, 70, 80, 90, 100}' END::int[]) f, unnest(CASE WHEN :'quick' THEN '{usual}' ELSE '{off, usual, eager}' END::text[]) v;
 CREATE TABLE bench.measured (name text, relation text, moment text, size bigint, indexes bigint, updates bigint, hot bigint, wal numeric, packed bigint,
 	at timestamptz DEFAULT clock_timestamp());
 -- so that in this short a time autovacuum comes as often as it would in hours
