@@ -406,7 +406,7 @@ activity_apply(LqEngine *engine, const LqEvent *event)
 
 		/* whether or not it counts: a cap is on points, not on what is known */
 		answers_add(engine, rule->answers);
-		lq_gates_asking(engine, event->matches[i].rule);
+		lq_gates_ask_again(engine, event->matches[i].rule);
 		if (engine->explaining && !rule->hidden)
 			match_explain(engine, event, &event->matches[i], note);
 	}

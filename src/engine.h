@@ -97,7 +97,7 @@ typedef struct LqGate
 	LqCondition *condition;
 	bool		automatic;
 	bool		asks_activity;	/* names something that activities or answers make true */
-	bool		asks_points;	/* the condition calls points() or since_last() */
+	bool		asks_time;		/* ... points(), since_last() or times() of an interval: it changes by itself */
 	bool	   *asks_rule;		/* by rule: it depends on how often the rule matched */
 } LqGate;
 
@@ -280,7 +280,7 @@ typedef struct LqEngine
 	bool		fresh;			/* the gate at work counts only newer than the mark */
 	bool		explaining;		/* collect contributions */
 	bool		refused;		/* a move by hand found no gate that holds */
-	uint64		closed;			/* gates whose conditions are known not to hold, a bit each */
+	uint64		closed;			/* of the first gates those whose conditions do not hold, a bit each */
 	List	   *moves;			/* of LqMove */
 	List	   *contributions;	/* of LqContribution */
 } LqEngine;
@@ -319,7 +319,13 @@ extern int64 lq_bucket(TimestampTz at, LqBucket per, pg_tz *zone);
 extern uint64 lq_hash_value(const char *value, int len);
 
 /* times() and since_last() as the engine fills them in */
-extern int64 lq_times(const LqEngine *engine, const char *rule, int len, int64 within);
+extern int64 lq_times_named(const LqEngine *engine, const char *rule, int len, int64 within);
+static inline int64
+lq_times(const LqEngine *engine, const char *rule, int64 within)
+{
+	return lq_times_named(engine, rule, strlen(rule), within);
+}
+
 extern TimestampTz lq_last_match(const LqEngine *engine, const char *rule);
 
 #endif

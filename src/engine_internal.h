@@ -21,7 +21,7 @@ extern const char *lq_match_apply(LqEngine *engine, const LqEvent *event,
 								  const LqMatch *match);
 
 /* gate.c */
-extern void lq_gates_asking(LqEngine *engine, int rule);
+extern void lq_gates_ask_again(LqEngine *engine, int rule);
 
 /* stage_moves.c */
 extern void lq_peak_follow_decay(LqScore *score, const LqRule *rule);

@@ -10,6 +10,7 @@
 #include "events.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "history_rows.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "sql.h"

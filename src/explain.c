@@ -600,8 +600,7 @@ explain_gate(Explained *x, const LqGate *gate)
 	explain_grade(x, gate);
 	if (gate->activity_rule >= 0)
 	{
-		const char *rule = model->rules[gate->activity_rule].name;
-		int64		times = lq_times(&x->engine, rule, strlen(rule), 0);
+		int64		times = lq_times(&x->engine, model->rules[gate->activity_rule].name, 0);
 
 		put_requirement(x, stage, gate->name, psprintf("activity %s", gate->activity_type),
 						psprintf(INT64_FORMAT, times), ">= 1", times > 0);

@@ -62,9 +62,9 @@ lq_model_grade(const LqModel *model, const LqScore *score, TimestampTz at)
 	return -1;
 }
 
-/* matches of a rule in this cycle, at most "within" old; 0 counts all */
+/* matches of the rule of that name, whose length is len, in this cycle, at most "within" old; 0 counts all */
 int64
-lq_times(const LqEngine *engine, const char *rule, int len, int64 within)
+lq_times_named(const LqEngine *engine, const char *rule, int len, int64 within)
 {
 	const LqScore *score = engine->lead->score;
 	int			memory = lq_score_memory_named(score, rule, len);
@@ -92,7 +92,7 @@ TimestampTz
 lq_last_match(const LqEngine *engine, const char *rule)
 {
 	const LqScore *score = engine->lead->score;
-	int			memory = lq_score_memory(engine->lead->score, rule, false);
+	int			memory = lq_score_memory_named(score, rule, strlen(rule));
 	TimestampTz last;
 
 	if (memory < 0)
@@ -135,16 +135,21 @@ lq_idle_since(const LqLead *lead, const LqGate *gate)
 		lead->active_at;
 }
 
+/* of so many gates engine->closed has a bit; others are always asked */
+#define CLOSED_MAX 64
+
 /*
- * A condition that does no more than count matches and look at the lead's columns,
- * and does not hold, is not asked again until something happens that may open it:
- * few activities do.
+ * Few activities open a gate, so a condition that does not hold is remembered and
+ * not asked again until a rule that it counts matches (lq_gates_ask_again), or
+ * something else than an activity happens, the lead moves or another version is
+ * in force, which forget all.  Not so where time alone may change it, or only facts
+ * since the mark count.
  */
 static bool
 condition_holds(LqEngine *engine, const LqGate *gate)
 {
 	int			number = gate - engine->lead->model->gates;
-	uint64		bit = number >= 64 || gate->asks_points || engine->fresh ? 0 :
+	uint64		bit = number >= CLOSED_MAX || gate->asks_time || engine->fresh ? 0 :
 		UINT64CONST(1) << number;
 
 	if (engine->closed & bit)
@@ -157,11 +162,11 @@ condition_holds(LqEngine *engine, const LqGate *gate)
 
 /* a rule has matched: gates that count it are to be asked again */
 void
-lq_gates_asking(LqEngine *engine, int rule)
+lq_gates_ask_again(LqEngine *engine, int rule)
 {
 	const LqModel *model = engine->lead->model;
 
-	for (int i = 0; engine->closed >> i != 0 && i < model->ngates; i++)
+	for (int i = 0; engine->closed != 0 && i < Min(model->ngates, CLOSED_MAX); i++)
 		if (model->gates[i].asks_rule[rule])
 			engine->closed &= ~(UINT64CONST(1) << i);
 }
@@ -191,8 +196,7 @@ lq_gate_holds(LqEngine *engine, const LqGate *gate)
 		lq_model_grade(model, score, at) < gate->min_grade)
 		return false;
 	if (gate->activity_rule >= 0 &&
-		lq_times(engine, model->rules[gate->activity_rule].name,
-				 strlen(model->rules[gate->activity_rule].name), 0) == 0)
+		lq_times(engine, model->rules[gate->activity_rule].name, 0) == 0)
 		return false;
 	if (gate->framework != NULL &&
 		!lq_framework_qualified(gate->framework, lq_lead_answers(engine)))

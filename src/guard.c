@@ -735,7 +735,7 @@ lq_condition_times(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the interval given to times() must be positive and finite")));
-	PG_RETURN_INT64(lq_times(guard->engine, VARDATA_ANY(rule), VARSIZE_ANY_EXHDR(rule), within));
+	PG_RETURN_INT64(lq_times_named(guard->engine, VARDATA_ANY(rule), VARSIZE_ANY_EXHDR(rule), within));
 }
 
 /* since_last(rule text): NULL if it never happened */

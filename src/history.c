@@ -1,6 +1,6 @@
 /*
  * history.c
- *		Stage history: rows that stand, appending moves, replacing a path.
+ *		Stage history: moves that are appended, a path that is replaced.
  *
  * Automatic rows are what the engine says; a replay that comes to the same
  * row leaves it untouched, marks the others superseded and adds its own.
@@ -14,19 +14,6 @@
 #include "history_rows.h"
 #include "notify.h"
 #include "utils/timestamp.h"
-
-/*
- * A lead that is scored for the first time brings its past along: what came
- * before its newest event is backfill, unless a bulk load says otherwise.
- */
-static const char *
-origin_of(const LqCases *cases, const LqCase *c, const LqMove *move)
-{
-	if (strcmp(cases->origin, "live") == 0 && c->first_touch &&
-		move->at < c->lead.score->as_of)
-		return "backfill";
-	return cases->origin;
-}
 
 /* ----------------------------------------------------------------
  * Comparing what is stored with the moves of a replay
@@ -50,7 +37,7 @@ stored_match(const LqCase *c, const LqMove *move)
 	{
 		LqHistoryRow *row = lfirst(lc);
 
-		if (row->taken)
+		if (row->taken || row->archived)
 			continue;
 		if (history_id(move) != 0 ? row->id == history_id(move) :
 			(row->entered_at == move->at && row->cycle == move->cycle &&
@@ -60,13 +47,6 @@ stored_match(const LqCase *c, const LqMove *move)
 			return row;
 	}
 	return NULL;
-}
-
-/* a row that a person made is never superseded, whatever became of its stage; nor one of the archive */
-static bool
-is_fixed(const LqHistoryRow *row)
-{
-	return row->archived || lq_history_row_is_fixed(row);
 }
 
 /* when the stay that the baseline is in ends */
@@ -142,19 +122,6 @@ origin_before(const LqCase *c, const LqMove *move)
 	return NULL;
 }
 
-/* an entry that is written anew stays what it was, and is no news */
-static void
-history_add(LqHistoryWriter *writer, LqCase *c, const LqMove *move, TimestampTz left_at)
-{
-	LqCases    *cases = writer->cases;
-	const char *before = origin_before(c, move);
-	const char *origin = before != NULL ? before : origin_of(cases, c, move);
-
-	lq_history_insert(writer, c, move, left_at, origin);
-	if (before == NULL)
-		lq_notify_move(cases->pipeline, c->key, move, origin);
-}
-
 /* does a row that stands lack its neighbours, its cycle, or what is now known to have been answered? */
 static bool
 needs_link(const LqHistoryRow *row, const LqMove *move, TimestampTz left_at)
@@ -185,54 +152,13 @@ leftover(const LqCase *c, const LqHistoryRow *row)
 {
 	if (row->archived)
 		return row->left_at == end_of_baseline(c) ? ROW_STANDS : ROW_ENDS_ELSE;
-	return row->taken || is_fixed(row) ? ROW_STANDS : ROW_IS_WRONG;
+	return row->taken || lq_history_row_is_fixed(row) ? ROW_STANDS : ROW_IS_WRONG;
 }
 
-/* make the stored path that of c->moves */
-static void
-history_replace(LqHistoryWriter *writer, LqCase *c)
-{
-	LqCases    *cases = writer->cases;
-	TimestampTz added_at = DT_NOBEGIN;	/* of the newest row that was added */
-	ListCell   *lc;
-
-	foreach(lc, c->moves)
-	{
-		LqMove	   *move = lfirst(lc);
-		TimestampTz left_at = end_of_stay(c, lc);
-		LqHistoryRow *row = stored_match(c, move);
-
-		/* rows of one instant are in the order of their ids */
-		if (row == NULL || !same_scores(row, move) ||
-			(move->at == added_at && !is_fixed(row)))
-		{
-			added_at = move->at;
-			history_add(writer, c, move, left_at);
-			continue;			/* row is superseded below */
-		}
-		row->taken = true;
-		if (needs_link(row, move, left_at))
-			lq_history_link(cases, row->id, move, left_at);
-	}
-	foreach(lc, c->history)
-	{
-		const LqHistoryRow *row = lfirst(lc);
-
-		switch (leftover(c, row))
-		{
-			case ROW_ENDS_ELSE:
-				lq_history_leave(cases, row->id, end_of_baseline(c));
-				break;
-			case ROW_IS_WRONG:
-				lq_history_supersede(cases, row->id);
-				break;
-			case ROW_STANDS:
-				break;
-		}
-	}
-}
-
-/* what history_replace() would change: a List of LqHistoryDifference */
+/*
+ * What history_replace() would change: a List of LqHistoryDifference.  Like that, it
+ * marks the rows that moves have taken.
+ */
 List *
 lq_history_differences(LqCase *c)
 {
@@ -244,7 +170,7 @@ lq_history_differences(LqCase *c)
 
 	foreach(lc, c->moves)
 	{
-		LqMove	   *move = lfirst(lc);
+		const LqMove *move = lfirst(lc);
 		TimestampTz left_at = end_of_stay(c, lc);
 		LqHistoryRow *row = stored_match(c, move);
 
@@ -283,20 +209,104 @@ lq_history_differences(LqCase *c)
 	return differences;
 }
 
-/* add moves that follow what is stored */
-static void
-history_append(LqHistoryWriter *writer, LqCase *c)
+LqHistoryDifference *
+lq_history_difference(const char *stored, TimestampTz stored_at,
+					  const char *replayed, TimestampTz replayed_at)
 {
+	LqHistoryDifference *difference = palloc(sizeof(LqHistoryDifference));
+
+	difference->stored = stored;
+	difference->stored_at = stored_at;
+	difference->replayed = replayed;
+	difference->replayed_at = replayed_at;
+	return difference;
+}
+
+/* ----------------------------------------------------------------
+ * Writing
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A lead that is scored for the first time brings its past along: what came
+ * before its newest event is backfill, unless a bulk load says otherwise.
+ */
+static const char *
+origin_of(const LqCases *cases, const LqCase *c, const LqMove *move)
+{
+	if (strcmp(cases->origin, "live") == 0 && c->first_touch &&
+		move->at < c->lead.score->as_of)
+		return "backfill";
+	return cases->origin;
+}
+
+/* an entry that is written anew stays what it was, and is no news */
+static void
+history_add(LqHistoryWriter *writer, const LqCase *c, const LqMove *move, TimestampTz left_at)
+{
+	const LqCases *cases = writer->cases;
+	const char *before = origin_before(c, move);
+	const char *origin = before != NULL ? before : origin_of(cases, c, move);
+
+	lq_history_insert(writer, c, move, left_at, origin);
+	if (before == NULL)
+		lq_notify_move(cases->pipeline, c->key, move, origin);
+}
+
+/* make the stored path that of c->moves */
+static void
+history_replace(LqHistoryWriter *writer, LqCase *c)
+{
+	LqCases    *cases = writer->cases;
+	TimestampTz added_at = DT_NOBEGIN;	/* of the newest row that was added */
 	ListCell   *lc;
 
 	foreach(lc, c->moves)
 	{
-		LqMove	   *move = lfirst(lc);
+		const LqMove *move = lfirst(lc);
+		TimestampTz left_at = end_of_stay(c, lc);
+		LqHistoryRow *row = stored_match(c, move);
 
-		if (lc == list_head(c->moves))
-			lq_history_end(writer, c, move->at);
-		history_add(writer, c, move, end_of_stay(c, lc));
+		/* rows of one instant are in the order of their ids */
+		if (row == NULL || !same_scores(row, move) ||
+			(move->at == added_at && !lq_history_row_is_fixed(row)))
+		{
+			added_at = move->at;
+			history_add(writer, c, move, left_at);
+			continue;			/* row is superseded below */
+		}
+		row->taken = true;
+		if (needs_link(row, move, left_at))
+			lq_history_link(cases, row->id, move, left_at);
 	}
+	foreach(lc, c->history)
+	{
+		const LqHistoryRow *row = lfirst(lc);
+
+		switch (leftover(c, row))
+		{
+			case ROW_ENDS_ELSE:
+				lq_history_leave(cases, row->id, end_of_baseline(c));
+				break;
+			case ROW_IS_WRONG:
+				lq_history_supersede(cases, row->id);
+				break;
+			case ROW_STANDS:
+				break;
+		}
+	}
+}
+
+/* add moves that follow what is stored */
+static void
+history_append(LqHistoryWriter *writer, const LqCase *c)
+{
+	ListCell   *lc;
+
+	if (c->moves != NIL)
+		lq_history_end(writer, c, ((LqMove *) linitial(c->moves))->at);
+	foreach(lc, c->moves)
+		history_add(writer, c, lfirst(lc), end_of_stay(c, lc));
 }
 
 /* the moves of the dirty cases; SPI is connected */
@@ -318,17 +328,4 @@ lq_history_write(LqCases *cases)
 			history_append(writer, c);
 	}
 	lq_history_writer_close(writer);
-}
-
-LqHistoryDifference *
-lq_history_difference(const char *stored, TimestampTz stored_at,
-					  const char *replayed, TimestampTz replayed_at)
-{
-	LqHistoryDifference *difference = palloc(sizeof(LqHistoryDifference));
-
-	difference->stored = stored;
-	difference->stored_at = stored_at;
-	difference->replayed = replayed;
-	difference->replayed_at = replayed_at;
-	return difference;
 }

@@ -2,9 +2,8 @@
  * history_rows.c
  *		Rows of <leads>_stage_history, read and written for many leads at once.
  *
- * What is inserted, and the open stays that end, wait until the writer is closed.
- * Leads are different and a row that is new is not read before, so it does not
- * matter to whom the others belong that are changed meanwhile.
+ * New rows, and the ends of open stays, are collected and written when the writer
+ * is closed; rows that a replay changes are updated at once.
  */
 #include "postgres.h"
 
@@ -20,12 +19,12 @@
  * ----------------------------------------------------------------
  */
 
-typedef enum ReadColumn
+enum
 {
 	READ_LEAD = 1, READ_ID, READ_CYCLE, READ_STAGE, READ_FROM_STAGE, READ_ENTERED_AT, READ_AT,
 	READ_LEFT_AT, READ_CAUSE, READ_GATE, READ_HELD_UNTIL, READ_BY_HAND, READ_ORIGIN, READ_TOTAL,
 	READ_ENGAGEMENT, READ_FIT, READ_ASSESSMENT, READ_VERSION
-} ReadColumn;
+};
 
 static SPIPlanPtr
 plan_read(LqPipeline *p)
@@ -119,7 +118,6 @@ lq_history_read(LqCases *cases)
  * ----------------------------------------------------------------
  */
 
-/* in the order of insert_columns */
 typedef enum InsertColumn
 {
 	INSERT_LEAD, INSERT_CYCLE, INSERT_STAGE, INSERT_FROM_STAGE, INSERT_ENTERED_AT, INSERT_LEFT_AT,
@@ -128,8 +126,16 @@ typedef enum InsertColumn
 	INSERT_HELD_UNTIL, INSERT_FORCED, NINSERT
 } InsertColumn;
 
-static const char insert_columns[] = "lead, cycle, stage, from_stage, entered_at, left_at, cause, gate, "
-"reason, note, origin, total, engagement, fit, version, moved_by, assessment, held_until, forced";
+static const char *const insert_columns[NINSERT] = {
+	[INSERT_LEAD] = "lead",[INSERT_CYCLE] = "cycle",[INSERT_STAGE] = "stage",
+	[INSERT_FROM_STAGE] = "from_stage",[INSERT_ENTERED_AT] = "entered_at",
+	[INSERT_LEFT_AT] = "left_at",[INSERT_CAUSE] = "cause",[INSERT_GATE] = "gate",
+	[INSERT_REASON] = "reason",[INSERT_NOTE] = "note",[INSERT_ORIGIN] = "origin",
+	[INSERT_TOTAL] = "total",[INSERT_ENGAGEMENT] = "engagement",[INSERT_FIT] = "fit",
+	[INSERT_VERSION] = "version",[INSERT_MOVED_BY] = "moved_by",
+	[INSERT_ASSESSMENT] = "assessment",[INSERT_HELD_UNTIL] = "held_until",
+	[INSERT_FORCED] = "forced",
+};
 
 enum
 {
@@ -219,10 +225,11 @@ static void
 write_ends(const LqHistoryWriter *writer)
 {
 	LqPipeline *p = writer->cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_END);
+	SPIPlanPtr *plan;
 
 	if (writer->ends->nrows == 0)
 		return;
+	plan = lq_plan_slot(p, LQ_PLAN_HISTORY_END);
 	if (*plan == NULL)
 		*plan = lq_row_arrays_plan(writer->ends,
 								   lq_format("UPDATE %s h SET left_at = s.at FROM %s AS s(lead, at) "
@@ -233,24 +240,34 @@ write_ends(const LqHistoryWriter *writer)
 	lq_row_arrays_run(writer->ends, *plan);
 }
 
+static char *
+insert_sql(const LqPipeline *p)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	lq_append(&buf, "INSERT INTO %s (", lq_side_name(p, "stage_history"));
+	for (int i = 0; i < NINSERT; i++)
+		appendStringInfo(&buf, "%s, ", insert_columns[i]);
+	lq_append(&buf, "recorded_at, txid) SELECT s.*, pg_catalog.transaction_timestamp(), "
+			  "pg_catalog.pg_current_xact_id() FROM %s AS s", lq_row_arrays_from(NINSERT));
+	return buf.data;
+}
+
 static void
 write_rows(const LqHistoryWriter *writer)
 {
-	LqPipeline *p = writer->cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_INSERT);
+	SPIPlanPtr *plan;
 
 	if (writer->rows->nrows == 0)
 		return;
+	plan = lq_plan_slot(writer->cases->pipeline, LQ_PLAN_HISTORY_INSERT);
 	if (*plan == NULL)
-		*plan = lq_row_arrays_plan(writer->rows,
-								   lq_format("INSERT INTO %s (%s, recorded_at, txid) SELECT s.*, "
-											 "pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id() "
-											 "FROM %s AS s",
-											 lq_side_name(p, "stage_history"), insert_columns,
-											 lq_row_arrays_from(NINSERT)));
+		*plan = lq_row_arrays_plan(writer->rows, insert_sql(writer->cases->pipeline));
 	lq_row_arrays_run(writer->rows, *plan);
 }
 
+/* ends first: the last of a lead's new rows is open, too, and stays so */
 void
 lq_history_writer_close(LqHistoryWriter *writer)
 {
@@ -268,7 +285,7 @@ lq_history_writer_close(LqHistoryWriter *writer)
  * to have been answered by then.
  */
 void
-lq_history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
+lq_history_link(const LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
@@ -292,7 +309,7 @@ lq_history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_a
 }
 
 void
-lq_history_supersede(LqCases *cases, int64 id)
+lq_history_supersede(const LqCases *cases, int64 id)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_SUPERSEDE);
@@ -309,7 +326,7 @@ lq_history_supersede(LqCases *cases, int64 id)
 
 /* the stay that the baseline is in ends, or goes on: DT_NOEND */
 void
-lq_history_leave(LqCases *cases, int64 id, TimestampTz left_at)
+lq_history_leave(const LqCases *cases, int64 id, TimestampTz left_at)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEAVE);

@@ -9,7 +9,7 @@
 #include "state.h"
 
 /* a row that is not superseded */
-struct LqHistoryRow
+typedef struct LqHistoryRow
 {
 	int64		id;
 	int			cycle;
@@ -30,13 +30,19 @@ struct LqHistoryRow
 	int			version;
 	bool		archived;		/* the stay that the baseline is in */
 	bool		taken;			/* a move of the replay says the same */
-};
+} LqHistoryRow;
+
+static inline bool
+lq_history_row_is_attached(const LqHistoryRow *row)
+{
+	return strcmp(row->cause, "attached") == 0;
+}
 
 /* a person or another system made it, not the engine: no replay changes that */
 static inline bool
 lq_history_row_is_fixed(const LqHistoryRow *row)
 {
-	return row->by_hand || strcmp(row->cause, "attached") == 0;
+	return row->by_hand || lq_history_row_is_attached(row);
 }
 
 static inline bool
@@ -45,13 +51,15 @@ lq_move_is_attached(const LqMove *move)
 	return strcmp(move->cause, "attached") == 0;
 }
 
-/* what is to be written at the end, with one statement each; SPI is connected */
+/* what is written when it is closed, with one statement each; SPI is connected */
 typedef struct LqHistoryWriter
 {
 	LqCases    *cases;
 	LqRowArrays *ends;			/* of the open stays of leads */
 	LqRowArrays *rows;			/* new ones */
 } LqHistoryWriter;
+
+extern void lq_history_read(LqCases *cases);
 
 extern LqHistoryWriter *lq_history_writer_open(LqCases *cases);
 extern void lq_history_writer_close(LqHistoryWriter *writer);
@@ -60,9 +68,9 @@ extern void lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const Lq
 							  TimestampTz left_at, const char *origin);
 extern void lq_history_end(LqHistoryWriter *writer, const LqCase *c, TimestampTz at);
 
-/* at once, as a replay seldom finds any */
-extern void lq_history_link(LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at);
-extern void lq_history_leave(LqCases *cases, int64 id, TimestampTz left_at);
-extern void lq_history_supersede(LqCases *cases, int64 id);
+/* written at once: a replay seldom changes a stored row */
+extern void lq_history_link(const LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at);
+extern void lq_history_leave(const LqCases *cases, int64 id, TimestampTz left_at);
+extern void lq_history_supersede(const LqCases *cases, int64 id);
 
 #endif

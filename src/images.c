@@ -51,11 +51,11 @@ lq_cases_read_images(LqCases *cases)
 		LqCase	   *c = lq_case_find(cases, lq_field(i, 1, &isnull));
 		Datum		json = lq_field(i, 3, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
-		LqImage    *image;
 
 		if (c != NULL && !isnull)
 		{
-			image = lq_image_create(p, desc);
+			LqImage    *image = lq_image_create(p, desc);
+
 			image->changed_at = lq_field_time(i, 2, DT_NOBEGIN);
 			lq_image_read(p, desc, json, image);
 			c->images = c->nimages == 0 ? palloc(sizeof(LqImage *)) :
@@ -70,7 +70,7 @@ lq_cases_read_images(LqCases *cases)
 
 /* has the lead any image? */
 bool
-lq_image_exists(LqCases *cases, const LqCase *c)
+lq_image_exists(const LqCases *cases, const LqCase *c)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_EXISTS);
@@ -107,7 +107,7 @@ new_images(const LqPipeline *p)
 
 /* under lq_fixed_settings() */
 static void
-new_image_add(LqCases *cases, LqRowArrays *rows, const LqCase *c, const LqImage *image,
+new_image_add(const LqCases *cases, LqRowArrays *rows, const LqCase *c, const LqImage *image,
 			  TimestampTz at)
 {
 	const Datum values[NNEW] = {
@@ -137,7 +137,7 @@ new_images_insert(LqPipeline *p, const LqRowArrays *rows)
 
 /* a new image of the lead's columns */
 void
-lq_image_store(LqCases *cases, const LqCase *c, const LqImage *image, TimestampTz at)
+lq_image_store(const LqCases *cases, const LqCase *c, const LqImage *image, TimestampTz at)
 {
 	LqRowArrays *rows = new_images(cases->pipeline);
 	int			level = lq_fixed_settings(cases->pipeline->time_zone);
@@ -149,7 +149,7 @@ lq_image_store(LqCases *cases, const LqCase *c, const LqImage *image, TimestampT
 
 /* add to the newest image the columns it lacks */
 void
-lq_image_amend(LqCases *cases, const LqCase *c, const LqImage *image)
+lq_image_amend(const LqCases *cases, const LqCase *c, const LqImage *image)
 {
 	LqPipeline *p = cases->pipeline;
 	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_AMEND);
@@ -189,18 +189,19 @@ void
 lq_cases_keep_images(LqCases *cases, TimestampTz now)
 {
 	LqRowArrays *rows;
-	int			lacking = 0;
+	bool		lacking = false;
 	int			level;
 
 	for (int i = 0; i < cases->count; i++)
 	{
 		const LqCase *c = &cases->cases[i];
 
-		lacking += lacks_image(c);
-		if (c->dirty && c->replay && c->current != NULL && c->images_lacking)
+		if (lacks_image(c))
+			lacking = true;
+		else if (c->dirty && c->replay && c->current != NULL && c->images_lacking)
 			lq_image_amend(cases, c, c->current);
 	}
-	if (lacking == 0)
+	if (!lacking)
 		return;
 	rows = new_images(cases->pipeline);
 	level = lq_fixed_settings(cases->pipeline->time_zone);

@@ -23,10 +23,10 @@ typedef enum Cap
  * the one that fills the cap is known only of the first.
  */
 static Cap
-cap_of(LqScore *score, const LqModel *model, const LqEvent *event, const LqMatch *match)
+cap_of(const LqScore *score, const LqModel *model, const LqEvent *event, const LqMatch *match)
 {
 	const LqRule *rule = &model->rules[match->rule];
-	int			memory = lq_score_memory(score, rule->name, false);
+	int			memory = lq_score_memory_named(score, rule->name, strlen(rule->name));
 	int64		bucket = lq_bucket(event->pos.at, rule->per, model->zone);
 	int			counted = 0;
 
@@ -98,7 +98,7 @@ gate_could_hold(const LqLead *lead, const LqGate *gate,
 	for (int i = 0; i < lengthof(said); i++)
 		if (said[i] == WITHIN_REACH)
 			return true;
-	return gate->asks_points;
+	return gate->asks_time;
 }
 
 /* does a gate that the lead may come through depend on how often the rule matched? */
@@ -162,6 +162,7 @@ lq_engine_merge(LqEngine *engine, const LqEvent *event)
 				gate_could_hold(lead, &model->gates[i], added, added_total))
 				return false;
 
+	engine->closed = 0;
 	for (int i = 0; i < event->nmatches; i++)
 		lq_match_apply(engine, event, &event->matches[i]);
 	for (int i = 0; i < score->ndimensions; i++)

@@ -512,7 +512,7 @@ compile_gate_calls(LqPipeline *p, LqModel *model, LqGate *gate, const char *stag
 			gate->asks_rule[rule] = true;
 		if (strcmp(TextDatumGetCString(lq_config_field(calls, i, 3, &isnull)), "times") != 0 ||
 			!forever)
-			gate->asks_points = true;
+			gate->asks_time = true;
 	}
 	gate->asks_activity = gate->asks_activity || asks_nothing(gate);
 }

@@ -426,7 +426,7 @@ check_known(const Order *order, const LqCase *c, const LqEvent *event)
 	{
 		const LqHistoryRow *row = lfirst(lc);
 
-		if (strcmp(row->cause, "attached") == 0 && row->at >= event->pos.at)
+		if (lq_history_row_is_attached(row) && row->at >= event->pos.at)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("lead \"%s\" cannot be moved at a time before its table was attached",

@@ -3,9 +3,11 @@
  *		Rows for a statement that takes each of their columns as an array.
  *
  * One statement for many rows costs less than one for each, from a few rows on.
+ * Where rows are no more than updated by key, side_rows.c does without any.
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "row_arrays.h"
 #include "state.h"
 #include "utils/array.h"
@@ -74,7 +76,7 @@ lq_row_arrays_plan(const LqRowArrays *rows, const char *query)
 	return lq_plan_keep(query, rows->ncolumns, types);
 }
 
-/* SPI is connected; there is a row */
+/* SPI is connected; there is a row, and not so many that an array has more than 1 GB */
 void
 lq_row_arrays_run(const LqRowArrays *rows, SPIPlanPtr plan)
 {

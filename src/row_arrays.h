@@ -6,7 +6,6 @@
 #define LQ_ROW_ARRAYS_H
 
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 
 typedef struct LqRowArrays
 {

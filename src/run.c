@@ -188,7 +188,7 @@ add_fixed(LqCase *c)
 		event.gate = row->gate;
 		event.held_until = row->held_until;
 		event.history_id = row->id;
-		attached = attached || strcmp(row->cause, "attached") == 0;
+		attached = attached || lq_history_row_is_attached(row);
 		lq_case_add_event(c, &event);
 	}
 	return attached;

@@ -698,11 +698,11 @@ lq_score_points(const LqScore *score, int dimension, TimestampTz at,
 }
 
 /*
- * The total at "at": the dimensions by weight.  With each, it gets the points of
- * each dimension.
+ * The total at "at": the dimensions by weight.  If each is not NULL, each[i] gets
+ * the points of dimension i.
  */
 double
-lq_score_all(const LqScore *score, TimestampTz at, bool fresh, double *each)
+lq_score_total_and_each(const LqScore *score, TimestampTz at, bool fresh, double *each)
 {
 	double		sum = 0;
 
@@ -720,5 +720,5 @@ lq_score_all(const LqScore *score, TimestampTz at, bool fresh, double *each)
 double
 lq_score_total(const LqScore *score, TimestampTz at, bool fresh)
 {
-	return lq_score_all(score, at, fresh, NULL);
+	return lq_score_total_and_each(score, at, fresh, NULL);
 }

@@ -164,7 +164,7 @@ extern void lq_score_renew(LqScore *score);
 extern double lq_score_points(const LqScore *score, int dimension,
 							  TimestampTz at, bool fresh);
 extern double lq_score_total(const LqScore *score, TimestampTz at, bool fresh);
-extern double lq_score_all(const LqScore *score, TimestampTz at, bool fresh, double *each);
+extern double lq_score_total_and_each(const LqScore *score, TimestampTz at, bool fresh, double *each);
 extern double lq_worth(double points, LqDecay decay, int64 period,
 					   TimestampTz happened, TimestampTz at);
 extern double lq_least_reaching(double threshold);

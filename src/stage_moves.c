@@ -50,8 +50,8 @@ void
 lq_lead_note_peaks(LqEngine *engine)
 {
 	LqScore    *score = engine->lead->score;
-	double	   *each = palloc((score->ndimensions + 1) * sizeof(double));
-	double		total = lq_score_all(score, engine->at, false, each);
+	double	   *each = palloc(score->ndimensions * sizeof(double));
+	double		total = lq_score_total_and_each(score, engine->at, false, each);
 
 	for (int i = 0; i < score->ndimensions; i++)
 		if (each[i] > score->dimensions[i].peak)

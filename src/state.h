@@ -54,8 +54,6 @@ typedef struct LqBaseline
 	LqScore    *score;			/* that the replay goes on with */
 } LqBaseline;
 
-typedef struct LqHistoryRow LqHistoryRow;
-
 typedef struct LqCase
 {
 	Datum		key;
@@ -91,7 +89,7 @@ typedef struct LqCase
 	LqImage   **images;			/* stored images, completed */
 	int			nimages;
 	bool		images_lacking; /* the newest stored one lacks a column */
-	List	   *history;		/* of LqHistoryRow: what a replay can change */
+	List	   *history;		/* of LqHistoryRow, if replayed: rows that stand, but of those before the baseline only its stay */
 	/* result */
 	List	   *moves;			/* of LqMove */
 	bool		refused;		/* a move by hand found no gate that holds */
@@ -158,7 +156,7 @@ lq_text_equal(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* fields of the rows in SPI_tuptable; copied where they are not by value */
+/* fields of the rows in SPI_tuptable; lq_field() points into the row, the others copy */
 extern Datum lq_field(int row, int column, bool *isnull);
 extern TimestampTz lq_field_time(int row, int column, TimestampTz otherwise);
 extern double lq_field_float(int row, int column); /* NaN for null */
@@ -201,13 +199,12 @@ extern void lq_cases_write(LqCases *cases);
 /* images.c */
 extern void lq_cases_read_images(LqCases *cases);
 extern void lq_cases_keep_images(LqCases *cases, TimestampTz now);
-extern bool lq_image_exists(LqCases *cases, const LqCase *c);
-extern void lq_image_store(LqCases *cases, const LqCase *c, const LqImage *image,
+extern bool lq_image_exists(const LqCases *cases, const LqCase *c);
+extern void lq_image_store(const LqCases *cases, const LqCase *c, const LqImage *image,
 						   TimestampTz at);
-extern void lq_image_amend(LqCases *cases, const LqCase *c, const LqImage *image);
+extern void lq_image_amend(const LqCases *cases, const LqCase *c, const LqImage *image);
 
-/* history_rows.c, history.c */
-extern void lq_history_read(LqCases *cases);
+/* history.c */
 extern void lq_history_write(LqCases *cases);
 extern List *lq_history_differences(LqCase *c);
 extern LqHistoryDifference *lq_history_difference(const char *stored, TimestampTz stored_at,
