@@ -242,13 +242,14 @@ origin_of(const LqCases *cases, const LqCase *c, const LqMove *move)
 
 /* an entry that is written anew stays what it was, and is no news */
 static void
-history_add(LqHistoryWriter *writer, const LqCase *c, const LqMove *move, TimestampTz left_at)
+history_add(LqHistoryWriter *writer, const LqCase *c, const LqMove *move, TimestampTz left_at,
+			bool ends)
 {
 	const LqCases *cases = writer->cases;
 	const char *before = origin_before(c, move);
 	const char *origin = before != NULL ? before : origin_of(cases, c, move);
 
-	lq_history_insert(writer, c, move, left_at, origin);
+	lq_history_insert(writer, c, move, left_at, origin, ends);
 	if (before == NULL)
 		lq_notify_move(cases->pipeline, c->key, move, origin);
 }
@@ -257,7 +258,6 @@ history_add(LqHistoryWriter *writer, const LqCase *c, const LqMove *move, Timest
 static void
 history_replace(LqHistoryWriter *writer, LqCase *c)
 {
-	LqCases    *cases = writer->cases;
 	TimestampTz added_at = DT_NOBEGIN;	/* of the newest row that was added */
 	ListCell   *lc;
 
@@ -272,12 +272,12 @@ history_replace(LqHistoryWriter *writer, LqCase *c)
 			(move->at == added_at && !lq_history_row_is_fixed(row)))
 		{
 			added_at = move->at;
-			history_add(writer, c, move, left_at);
+			history_add(writer, c, move, left_at, false);
 			continue;			/* row is superseded below */
 		}
 		row->taken = true;
 		if (needs_link(row, move, left_at))
-			lq_history_link(cases, row->id, move, left_at);
+			lq_history_link(writer, row->id, move, left_at);
 	}
 	foreach(lc, c->history)
 	{
@@ -286,10 +286,10 @@ history_replace(LqHistoryWriter *writer, LqCase *c)
 		switch (leftover(c, row))
 		{
 			case ROW_ENDS_ELSE:
-				lq_history_leave(cases, row->id, end_of_baseline(c));
+				lq_history_leave(writer, row->id, end_of_baseline(c));
 				break;
 			case ROW_IS_WRONG:
-				lq_history_supersede(cases, row->id);
+				lq_history_supersede(writer, row->id);
 				break;
 			case ROW_STANDS:
 				break;
@@ -303,10 +303,8 @@ history_append(LqHistoryWriter *writer, const LqCase *c)
 {
 	ListCell   *lc;
 
-	if (c->moves != NIL)
-		lq_history_end(writer, c, ((LqMove *) linitial(c->moves))->at);
 	foreach(lc, c->moves)
-		history_add(writer, c, lfirst(lc), end_of_stay(c, lc));
+		history_add(writer, c, lfirst(lc), end_of_stay(c, lc), lc == list_head(c->moves));
 }
 
 /* the moves of the dirty cases; SPI is connected */

@@ -2,12 +2,12 @@
  * history_rows.c
  *		Rows of <leads>_stage_history, read and written for many leads at once.
  *
- * New rows, and the ends of open stays, are collected and written when the writer
- * is closed; rows that a replay changes are updated at once.
+ * New rows, and the open stays that end with them, are written with one statement,
+ * after whose end the owner's triggers run: they find each lead in one stay.  What
+ * a replay changes of rows that are there follows row by row, because it is seldom.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "history_rows.h"
 #include "sql.h"
@@ -114,7 +114,7 @@ lq_history_read(LqCases *cases)
 }
 
 /* ----------------------------------------------------------------
- * Writing many
+ * Writing new rows
  * ----------------------------------------------------------------
  */
 
@@ -123,7 +123,9 @@ typedef enum InsertColumn
 	INSERT_LEAD, INSERT_CYCLE, INSERT_STAGE, INSERT_FROM_STAGE, INSERT_ENTERED_AT, INSERT_LEFT_AT,
 	INSERT_CAUSE, INSERT_GATE, INSERT_REASON, INSERT_NOTE, INSERT_ORIGIN, INSERT_TOTAL,
 	INSERT_ENGAGEMENT, INSERT_FIT, INSERT_VERSION, INSERT_MOVED_BY, INSERT_ASSESSMENT,
-	INSERT_HELD_UNTIL, INSERT_FORCED, NINSERT
+	INSERT_HELD_UNTIL, INSERT_FORCED, NINSERT,
+	ENDS_AT = NINSERT,			/* of the open stay before; NULL: of none */
+	NWRITE
 } InsertColumn;
 
 static const char *const insert_columns[NINSERT] = {
@@ -137,42 +139,26 @@ static const char *const insert_columns[NINSERT] = {
 	[INSERT_FORCED] = "forced",
 };
 
-enum
-{
-	END_LEAD, END_AT, NEND
-};
-
 LqHistoryWriter *
 lq_history_writer_open(LqCases *cases)
 {
 	LqHistoryWriter *writer = palloc(sizeof(LqHistoryWriter));
-	Oid			key = cases->pipeline->key_type;
-	const Oid	inserted[NINSERT] = {
-		[INSERT_LEAD] = key,[INSERT_CYCLE] = INT4OID,[INSERT_STAGE] = TEXTOID,
-		[INSERT_FROM_STAGE] = TEXTOID,[INSERT_ENTERED_AT] = TIMESTAMPTZOID,
-		[INSERT_LEFT_AT] = TIMESTAMPTZOID,[INSERT_CAUSE] = TEXTOID,[INSERT_GATE] = TEXTOID,
-		[INSERT_REASON] = TEXTOID,[INSERT_NOTE] = TEXTOID,[INSERT_ORIGIN] = TEXTOID,
-		[INSERT_TOTAL] = FLOAT8OID,[INSERT_ENGAGEMENT] = FLOAT8OID,[INSERT_FIT] = FLOAT8OID,
-		[INSERT_VERSION] = INT4OID,[INSERT_MOVED_BY] = TEXTOID,
-		[INSERT_ASSESSMENT] = lq_type_oid("assessment"),[INSERT_HELD_UNTIL] = TIMESTAMPTZOID,
-		[INSERT_FORCED] = BOOLOID,
+	const Oid	types[NWRITE] = {
+		[INSERT_LEAD] = cases->pipeline->key_type,[INSERT_CYCLE] = INT4OID,
+		[INSERT_STAGE] = TEXTOID,[INSERT_FROM_STAGE] = TEXTOID,
+		[INSERT_ENTERED_AT] = TIMESTAMPTZOID,[INSERT_LEFT_AT] = TIMESTAMPTZOID,
+		[INSERT_CAUSE] = TEXTOID,[INSERT_GATE] = TEXTOID,[INSERT_REASON] = TEXTOID,
+		[INSERT_NOTE] = TEXTOID,[INSERT_ORIGIN] = TEXTOID,[INSERT_TOTAL] = FLOAT8OID,
+		[INSERT_ENGAGEMENT] = FLOAT8OID,[INSERT_FIT] = FLOAT8OID,[INSERT_VERSION] = INT4OID,
+		[INSERT_MOVED_BY] = TEXTOID,[INSERT_ASSESSMENT] = lq_type_oid("assessment"),
+		[INSERT_HELD_UNTIL] = TIMESTAMPTZOID,[INSERT_FORCED] = BOOLOID,
+		[ENDS_AT] = TIMESTAMPTZOID,
 	};
-	const Oid	ends[NEND] = {[END_LEAD] = key,[END_AT] = TIMESTAMPTZOID};
 
 	writer->cases = cases;
-	writer->rows = lq_row_arrays_create(NINSERT, inserted);
-	writer->ends = lq_row_arrays_create(NEND, ends);
+	writer->rows = lq_row_arrays_create(NWRITE, types);
+	writer->changes = NIL;
 	return writer;
-}
-
-/* the open row of a lead ends */
-void
-lq_history_end(LqHistoryWriter *writer, const LqCase *c, TimestampTz at)
-{
-	const Datum values[NEND] = {[END_LEAD] = c->key,[END_AT] = TimestampTzGetDatum(at)};
-	const bool	nulls[NEND] = {false};
-
-	lq_row_arrays_add(writer->ends, values, nulls);
 }
 
 static void
@@ -190,14 +176,15 @@ set_time(Datum *values, bool *nulls, InsertColumn i, TimestampTz at)
 	values[i] = TimestampTzGetDatum(at);
 }
 
+/* ends: with this move the stay ends that is open now */
 void
 lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
-				  TimestampTz left_at, const char *origin)
+				  TimestampTz left_at, const char *origin, bool ends)
 {
 	bool		attached = lq_move_is_attached(move);
 	const LqEvent *by_hand = attached ? NULL : move->by_hand;
-	Datum		values[NINSERT];
-	bool		nulls[NINSERT] = {false};
+	Datum		values[NWRITE];
+	bool		nulls[NWRITE] = {false};
 
 	values[INSERT_LEAD] = c->key;
 	values[INSERT_CYCLE] = Int32GetDatum(move->cycle);
@@ -218,40 +205,27 @@ lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
 	values[INSERT_ASSESSMENT] = PointerGetDatum(move->assessment);
 	set_time(values, nulls, INSERT_HELD_UNTIL, by_hand == NULL ? DT_NOEND : by_hand->held_until);
 	values[INSERT_FORCED] = BoolGetDatum(by_hand != NULL && by_hand->forced);
+	set_time(values, nulls, ENDS_AT, ends ? move->at : DT_NOEND);
 	lq_row_arrays_add(writer->rows, values, nulls);
 }
 
-static void
-write_ends(const LqHistoryWriter *writer)
-{
-	LqPipeline *p = writer->cases->pipeline;
-	SPIPlanPtr *plan;
-
-	if (writer->ends->nrows == 0)
-		return;
-	plan = lq_plan_slot(p, LQ_PLAN_HISTORY_END);
-	if (*plan == NULL)
-		*plan = lq_row_arrays_plan(writer->ends,
-								   lq_format("UPDATE %s h SET left_at = s.at FROM %s AS s(lead, at) "
-											 "WHERE h.lead OPERATOR(pg_catalog.=) s.lead "
-											 "AND h.left_at IS NULL AND h.superseded_at IS NULL",
-											 lq_side_name(p, "stage_history"),
-											 lq_row_arrays_from(NEND)));
-	lq_row_arrays_run(writer->ends, *plan);
-}
-
 static char *
-insert_sql(const LqPipeline *p)
+write_sql(const LqPipeline *p)
 {
-	StringInfoData buf;
+	const char *history = lq_side_name(p, "stage_history");
+	StringInfoData columns;
 
-	initStringInfo(&buf);
-	lq_append(&buf, "INSERT INTO %s (", lq_side_name(p, "stage_history"));
+	initStringInfo(&columns);
 	for (int i = 0; i < NINSERT; i++)
-		appendStringInfo(&buf, "%s, ", insert_columns[i]);
-	lq_append(&buf, "recorded_at, txid) SELECT s.*, pg_catalog.transaction_timestamp(), "
-			  "pg_catalog.pg_current_xact_id() FROM %s AS s", lq_row_arrays_from(NINSERT));
-	return buf.data;
+		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "", insert_columns[i]);
+	return lq_format("WITH new (%s, ends_at) AS (SELECT * FROM %s), ends AS ("
+					 "UPDATE %s AS h SET left_at = n.ends_at FROM new AS n "
+					 "WHERE n.ends_at IS NOT NULL AND h.lead OPERATOR(pg_catalog.=) n.lead "
+					 "AND h.left_at IS NULL AND h.superseded_at IS NULL) "
+					 "INSERT INTO %s (%s, recorded_at, txid) SELECT %s, "
+					 "pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id() FROM new",
+					 columns.data, lq_row_arrays_from(NWRITE), history, history, columns.data,
+					 columns.data);
 }
 
 static void
@@ -263,78 +237,97 @@ write_rows(const LqHistoryWriter *writer)
 		return;
 	plan = lq_plan_slot(writer->cases->pipeline, LQ_PLAN_HISTORY_INSERT);
 	if (*plan == NULL)
-		*plan = lq_row_arrays_plan(writer->rows, insert_sql(writer->cases->pipeline));
+		*plan = lq_row_arrays_plan(writer->rows, write_sql(writer->cases->pipeline));
 	lq_row_arrays_run(writer->rows, *plan);
 }
 
-/* ends first: the last of a lead's new rows is open, too, and stays so */
-void
-lq_history_writer_close(LqHistoryWriter *writer)
-{
-	write_ends(writer);
-	write_rows(writer);
-}
-
 /* ----------------------------------------------------------------
- * Writing one
+ * Changing rows that are there
  * ----------------------------------------------------------------
  */
 
-/*
- * A row that stands gets the neighbours that it now has, and what is now known
- * to have been answered by then.
- */
-void
-lq_history_link(const LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at)
+typedef struct Change
 {
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LINK);
-	const char *from_stage = move->from_stage;
-	Oid			types[5] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment"), INT4OID};
-	Datum		values[5];
-	char		nulls[6] = "     ";
+	LqPlan		kind;
+	int64		id;
+	const LqMove *move;			/* of a link */
+	TimestampTz left_at;
+} Change;
 
-	values[0] = Int64GetDatum(id);
-	values[3] = PointerGetDatum(move->assessment);
-	values[1] = TimestampTzGetDatum(left_at);
-	nulls[1] = left_at == DT_NOEND ? 'n' : ' ';
-	values[2] = from_stage == NULL ? (Datum) 0 : CStringGetTextDatum(from_stage);
-	nulls[2] = from_stage == NULL ? 'n' : ' ';
-	values[4] = Int32GetDatum(move->cycle);
-	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2, from_stage = $3, assessment = $4, cycle = $5 "
-									   "WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 5, types);
-	lq_plan_run(*plan, values, nulls, false);
+static void
+change_add(LqHistoryWriter *writer, LqPlan kind, int64 id, const LqMove *move, TimestampTz left_at)
+{
+	Change	   *change = palloc(sizeof(Change));
+
+	change->kind = kind;
+	change->id = id;
+	change->move = move;
+	change->left_at = left_at;
+	writer->changes = lappend(writer->changes, change);
 }
 
+/* a row that stands gets the neighbours that it now has, and what is now known to have been answered by then */
 void
-lq_history_supersede(const LqCases *cases, int64 id)
+lq_history_link(LqHistoryWriter *writer, int64 id, const LqMove *move, TimestampTz left_at)
 {
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_SUPERSEDE);
-	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[2];
-
-	values[0] = Int64GetDatum(id);
-	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET superseded_at = $2 WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 2, types);
-	lq_plan_run(*plan, values, NULL, false);
+	change_add(writer, LQ_PLAN_HISTORY_LINK, id, move, left_at);
 }
 
 /* the stay that the baseline is in ends, or goes on: DT_NOEND */
 void
-lq_history_leave(const LqCases *cases, int64 id, TimestampTz left_at)
+lq_history_leave(LqHistoryWriter *writer, int64 id, TimestampTz left_at)
 {
-	LqPipeline *p = cases->pipeline;
-	SPIPlanPtr *plan = lq_plan_slot(p, LQ_PLAN_HISTORY_LEAVE);
-	Oid			types[2] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[2] = {Int64GetDatum(id), TimestampTzGetDatum(left_at)};
+	change_add(writer, LQ_PLAN_HISTORY_LEAVE, id, NULL, left_at);
+}
+
+void
+lq_history_supersede(LqHistoryWriter *writer, int64 id)
+{
+	change_add(writer, LQ_PLAN_HISTORY_SUPERSEDE, id, NULL, DT_NOEND);
+}
+
+static SPIPlanPtr
+plan_change(LqPipeline *p, LqPlan kind)
+{
+	SPIPlanPtr *plan = lq_plan_slot(p, kind);
+	Oid			types[5] = {INT8OID, TIMESTAMPTZOID, TEXTOID, lq_type_oid("assessment"), INT4OID};
+	const char *set = kind == LQ_PLAN_HISTORY_LINK ?
+		"left_at = $2, from_stage = $3, assessment = $4, cycle = $5" :
+		kind == LQ_PLAN_HISTORY_LEAVE ? "left_at = $2" :
+		"superseded_at = pg_catalog.transaction_timestamp()";
 
 	if (*plan == NULL)
-		*plan = lq_plan_keep(lq_format("UPDATE %s SET left_at = $2 WHERE id = $1",
-									   lq_side_name(p, "stage_history")), 2, types);
-	lq_plan_run(*plan, values, left_at == DT_NOEND ? " n" : "  ", false);
+		*plan = lq_plan_keep(lq_format("UPDATE %s SET %s WHERE id = $1",
+									   lq_side_name(p, "stage_history"), set), 5, types);
+	return *plan;
+}
+
+static void
+write_change(LqPipeline *p, const Change *change)
+{
+	const LqMove *move = change->move;
+	Datum		values[5] = {Int64GetDatum(change->id), TimestampTzGetDatum(change->left_at)};
+	char		nulls[] = "  nnn";
+
+	if (change->left_at == DT_NOEND)
+		nulls[1] = 'n';
+	if (move != NULL)
+	{
+		if (move->from_stage != NULL)
+			values[2] = CStringGetTextDatum(move->from_stage);
+		values[3] = PointerGetDatum(move->assessment);
+		values[4] = Int32GetDatum(move->cycle);
+		memcpy(nulls + 2, move->from_stage == NULL ? "n  " : "   ", 3);
+	}
+	lq_plan_run(plan_change(p, change->kind), values, nulls, false);
+}
+
+void
+lq_history_writer_close(LqHistoryWriter *writer)
+{
+	ListCell   *lc;
+
+	write_rows(writer);
+	foreach(lc, writer->changes)
+		write_change(writer->cases->pipeline, lfirst(lc));
 }

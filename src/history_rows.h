@@ -51,26 +51,28 @@ lq_move_is_attached(const LqMove *move)
 	return strcmp(move->cause, "attached") == 0;
 }
 
-/* what is written when it is closed, with one statement each; SPI is connected */
+/*
+ * What is to be written: it waits until the writer is closed, so that triggers of
+ * the owner's find what is new before anything that it replaces is gone.
+ */
 typedef struct LqHistoryWriter
 {
 	LqCases    *cases;
-	LqRowArrays *ends;			/* of the open stays of leads */
 	LqRowArrays *rows;			/* new ones */
+	List	   *changes;		/* of rows that are there */
 } LqHistoryWriter;
 
 extern void lq_history_read(LqCases *cases);
 
+/* SPI is connected */
 extern LqHistoryWriter *lq_history_writer_open(LqCases *cases);
 extern void lq_history_writer_close(LqHistoryWriter *writer);
 
 extern void lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
-							  TimestampTz left_at, const char *origin);
-extern void lq_history_end(LqHistoryWriter *writer, const LqCase *c, TimestampTz at);
-
-/* written at once: a replay seldom changes a stored row */
-extern void lq_history_link(const LqCases *cases, int64 id, const LqMove *move, TimestampTz left_at);
-extern void lq_history_leave(const LqCases *cases, int64 id, TimestampTz left_at);
-extern void lq_history_supersede(const LqCases *cases, int64 id);
+							  TimestampTz left_at, const char *origin, bool ends);
+extern void lq_history_link(LqHistoryWriter *writer, int64 id, const LqMove *move,
+							TimestampTz left_at);
+extern void lq_history_leave(LqHistoryWriter *writer, int64 id, TimestampTz left_at);
+extern void lq_history_supersede(LqHistoryWriter *writer, int64 id);
 
 #endif
