@@ -58,7 +58,7 @@ turn()
 }
 
 for ((i = first; i <= turns; i++)); do
-	for schema in plain product by_row by_statement caps; do
+	for schema in plain product by_row by_row_caps by_statement caps; do
 		turn '1 row, commits wait' $i $schema on -f "$dir/one"
 		turn '1 row' $i $schema off -f "$dir/one"
 		turn '100 rows, 2 sessions' $i $schema off -c 2 -j 2 -f "$dir/hundred"

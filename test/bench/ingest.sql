@@ -17,7 +17,7 @@
 \endif
 
 \ir triggers.sql
-INSERT INTO bench.way VALUES (7, 'floor', 'floor: lock, write a state');
+INSERT INTO bench.way VALUES (8, 'floor', 'floor: lock, write a state');
 SELECT bench.tables('floor') \g /dev/null
 SELECT bench.leads('floor', :leads) \g /dev/null
 CREATE TABLE floor.state (lead int PRIMARY KEY, at timestamptz, score bytea) WITH (fillfactor = 80);
@@ -68,11 +68,11 @@ SET synchronous_commit = off;
 \if :quick
 CALL bench.by_batches('100 rows', :leads, 100, 50, 2, 1.6, 1);
 CALL bench.by_batches('10,000 rows', :leads, 10000, 1, 2, 1.45, 10);
-CALL bench.by_copy('COPY of 20,000', :leads, 20000, 2, 1.55, 20, '{plain, product, deferred, by_row, by_statement, caps, floor}');
+CALL bench.by_copy('COPY of 20,000', :leads, 20000, 2, 1.55, 20, '{plain, product, deferred, by_row, by_row_caps, by_statement, caps, floor}');
 \else
 CALL bench.by_batches('100 rows', :leads, 100, 50, 5, 1.6, 1);
 CALL bench.by_batches('10,000 rows', :leads, 10000, 1, 5, 1.45, 10);
-CALL bench.by_copy('COPY of 100,000', :leads, 100000, 5, 1.55, 20, '{plain, product, deferred, by_row, by_statement, caps, floor}');
+CALL bench.by_copy('COPY of 100,000', :leads, 100000, 5, 1.55, 20, '{plain, product, deferred, by_row, by_row_caps, by_statement, caps, floor}');
 CALL bench.by_copy('COPY of 1,000,000', :leads, 1000000, 3, 1.15, 30, '{plain, product, by_statement, floor}');
 \endif
 SELECT * FROM bench.report;

@@ -4,7 +4,8 @@
 
 CREATE TABLE bench.way (n int, name text, what text);
 INSERT INTO bench.way VALUES (1, 'plain', 'no trigger'), (2, 'product', 'lead_qualify'), (3, 'deferred', 'lead_qualify, deferred'),
-	(4, 'by_row', 'row trigger'), (5, 'by_statement', 'statement trigger'), (6, 'caps', 'statement trigger, caps');
+	(4, 'by_row', 'row trigger'), (5, 'by_row_caps', 'row trigger, caps'),
+	(6, 'by_statement', 'statement trigger'), (7, 'caps', 'statement trigger, caps');
 SELECT count(bench.tables(name)) AS ways FROM bench.way;
 
 -- the product is attached to empty tables, so that no clock is ahead of what comes in
@@ -26,6 +27,25 @@ BEGIN
 END $$;
 CREATE TRIGGER score AFTER INSERT ON by_row.activity FOR EACH ROW EXECUTE FUNCTION by_row.score();
 
+-- with caps: at most so many a day, counted in the activities themselves
+CREATE FUNCTION by_row_caps.score() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	rule bench.points;
+	day timestamptz := date_trunc('day', new.occurred_at);
+BEGIN
+	SELECT * INTO rule FROM bench.points WHERE type = new.type;
+	IF rule.points IS NULL OR rule.at_most < (SELECT count(*) FROM by_row_caps.activity a WHERE a.lead_id = new.lead_id AND a.type = new.type
+			AND a.occurred_at >= day AND a.occurred_at < day + interval '1 day') THEN
+		RETURN NULL;
+	END IF;
+	UPDATE by_row_caps.lead SET points = lead.points + rule.points,
+		stage = CASE WHEN stage = 'lead' AND lead.points + rule.points >= 25 THEN 'mql' ELSE stage END,
+		stage_changed_at = CASE WHEN stage = 'lead' AND lead.points + rule.points >= 25 THEN new.occurred_at ELSE stage_changed_at END
+	WHERE id = new.lead_id;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER score AFTER INSERT ON by_row_caps.activity FOR EACH ROW EXECUTE FUNCTION by_row_caps.score();
+
 CREATE FUNCTION by_statement.score() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE by_statement.lead SET points = lead.points + s.points,
@@ -37,7 +57,6 @@ BEGIN
 END $$;
 CREATE TRIGGER score AFTER INSERT ON by_statement.activity REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION by_statement.score();
 
--- with caps: at most so many a day, counted in the activities themselves
 CREATE FUNCTION caps.score() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	WITH fresh AS (
