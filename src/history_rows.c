@@ -142,23 +142,27 @@ static const char *const insert_columns[NINSERT] = {
 LqHistoryWriter *
 lq_history_writer_open(LqCases *cases)
 {
-	LqHistoryWriter *writer = palloc(sizeof(LqHistoryWriter));
-	const Oid	types[NWRITE] = {
-		[INSERT_LEAD] = cases->pipeline->key_type,[INSERT_CYCLE] = INT4OID,
-		[INSERT_STAGE] = TEXTOID,[INSERT_FROM_STAGE] = TEXTOID,
-		[INSERT_ENTERED_AT] = TIMESTAMPTZOID,[INSERT_LEFT_AT] = TIMESTAMPTZOID,
-		[INSERT_CAUSE] = TEXTOID,[INSERT_GATE] = TEXTOID,[INSERT_REASON] = TEXTOID,
-		[INSERT_NOTE] = TEXTOID,[INSERT_ORIGIN] = TEXTOID,[INSERT_TOTAL] = FLOAT8OID,
-		[INSERT_ENGAGEMENT] = FLOAT8OID,[INSERT_FIT] = FLOAT8OID,[INSERT_VERSION] = INT4OID,
-		[INSERT_MOVED_BY] = TEXTOID,[INSERT_ASSESSMENT] = lq_type_oid("assessment"),
-		[INSERT_HELD_UNTIL] = TIMESTAMPTZOID,[INSERT_FORCED] = BOOLOID,
-		[ENDS_AT] = TIMESTAMPTZOID,
-	};
+	LqHistoryWriter *writer = palloc0(sizeof(LqHistoryWriter));
 
 	writer->cases = cases;
-	writer->rows = lq_row_arrays_create(NWRITE, types);
-	writer->changes = NIL;
 	return writer;
+}
+
+static LqRowArrays *
+new_rows(const LqPipeline *p)
+{
+	const Oid	types[NWRITE] = {
+		[INSERT_LEAD] = p->key_type,[INSERT_CYCLE] = INT4OID,[INSERT_STAGE] = TEXTOID,
+		[INSERT_FROM_STAGE] = TEXTOID,[INSERT_ENTERED_AT] = TIMESTAMPTZOID,
+		[INSERT_LEFT_AT] = TIMESTAMPTZOID,[INSERT_CAUSE] = TEXTOID,[INSERT_GATE] = TEXTOID,
+		[INSERT_REASON] = TEXTOID,[INSERT_NOTE] = TEXTOID,[INSERT_ORIGIN] = TEXTOID,
+		[INSERT_TOTAL] = FLOAT8OID,[INSERT_ENGAGEMENT] = FLOAT8OID,[INSERT_FIT] = FLOAT8OID,
+		[INSERT_VERSION] = INT4OID,[INSERT_MOVED_BY] = TEXTOID,
+		[INSERT_ASSESSMENT] = lq_type_oid("assessment"),[INSERT_HELD_UNTIL] = TIMESTAMPTZOID,
+		[INSERT_FORCED] = BOOLOID,[ENDS_AT] = TIMESTAMPTZOID,
+	};
+
+	return lq_row_arrays_create(NWRITE, types);
 }
 
 static void
@@ -206,6 +210,8 @@ lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
 	set_time(values, nulls, INSERT_HELD_UNTIL, by_hand == NULL ? DT_NOEND : by_hand->held_until);
 	values[INSERT_FORCED] = BoolGetDatum(by_hand != NULL && by_hand->forced);
 	set_time(values, nulls, ENDS_AT, ends ? move->at : DT_NOEND);
+	if (writer->rows == NULL)
+		writer->rows = new_rows(writer->cases->pipeline);
 	lq_row_arrays_add(writer->rows, values, nulls);
 }
 
@@ -233,7 +239,7 @@ write_rows(const LqHistoryWriter *writer)
 {
 	SPIPlanPtr *plan;
 
-	if (writer->rows->nrows == 0)
+	if (writer->rows == NULL)
 		return;
 	plan = lq_plan_slot(writer->cases->pipeline, LQ_PLAN_HISTORY_INSERT);
 	if (*plan == NULL)

@@ -58,7 +58,7 @@ lq_move_is_attached(const LqMove *move)
 typedef struct LqHistoryWriter
 {
 	LqCases    *cases;
-	LqRowArrays *rows;			/* new ones */
+	LqRowArrays *rows;			/* new ones; NULL: none */
 	List	   *changes;		/* of rows that are there */
 } LqHistoryWriter;
 

@@ -172,9 +172,9 @@ lq_key_rows_lock_at(LqKeyRows *rows, ItemPointer tid, Datum key)
 	if (result == TM_Invisible || result == TM_SelfModified)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("a row of table \"%s\" that is being updated was changed meanwhile by a trigger",
+				 errmsg("a row of table \"%s\" was changed by the command that is to update it",
 						RelationGetRelationName(rows->rel)),
-				 errhint("A trigger that changes what lead_qualify is at work on belongs on the activity table, AFTER.")));
+				 errhint("Make that change in an AFTER trigger on the activity table.")));
 	if (fixed && (result == TM_Updated || result == TM_Deleted))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
