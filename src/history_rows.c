@@ -216,7 +216,7 @@ lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
 }
 
 static char *
-write_sql(const LqPipeline *p)
+write_sql(const LqPipeline *p, const char *from)
 {
 	const char *history = lq_side_name(p, "stage_history");
 	StringInfoData columns;
@@ -224,27 +224,14 @@ write_sql(const LqPipeline *p)
 	initStringInfo(&columns);
 	for (int i = 0; i < NINSERT; i++)
 		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "", insert_columns[i]);
-	return lq_format("WITH new (%s, ends_at) AS (SELECT * FROM %s), ends AS ("
+	return lq_format("WITH new (%s, ends_at) AS (SELECT * FROM %s AS r), ends AS ("
 					 "UPDATE %s AS h SET left_at = n.ends_at FROM new AS n "
 					 "WHERE n.ends_at IS NOT NULL AND h.lead OPERATOR(pg_catalog.=) n.lead "
 					 "AND h.left_at IS NULL AND h.superseded_at IS NULL) "
 					 "INSERT INTO %s (%s, recorded_at, txid) SELECT %s, "
 					 "pg_catalog.transaction_timestamp(), pg_catalog.pg_current_xact_id() FROM new",
-					 columns.data, lq_row_arrays_from(NWRITE), history, history, columns.data,
+					 columns.data, from, history, history, columns.data,
 					 columns.data);
-}
-
-static void
-write_rows(const LqHistoryWriter *writer)
-{
-	SPIPlanPtr *plan;
-
-	if (writer->rows == NULL)
-		return;
-	plan = lq_plan_slot(writer->cases->pipeline, LQ_PLAN_HISTORY_INSERT);
-	if (*plan == NULL)
-		*plan = lq_row_arrays_plan(writer->rows, write_sql(writer->cases->pipeline));
-	lq_row_arrays_run(writer->rows, *plan);
 }
 
 /* ----------------------------------------------------------------
@@ -333,7 +320,8 @@ lq_history_writer_close(LqHistoryWriter *writer)
 {
 	ListCell   *lc;
 
-	write_rows(writer);
+	if (writer->rows != NULL)
+		lq_row_arrays_run(writer->rows, writer->cases->pipeline, LQ_PLAN_HISTORY_INSERT, write_sql);
 	foreach(lc, writer->changes)
 		write_change(writer->cases->pipeline, lfirst(lc));
 }

@@ -119,19 +119,18 @@ new_image_add(const LqCases *cases, LqRowArrays *rows, const LqCase *c, const Lq
 	lq_row_arrays_add(rows, values, nulls);
 }
 
+static char *
+insert_sql(const LqPipeline *p, const char *from)
+{
+	return lq_format("INSERT INTO %s (lead, changed_at, \"values\") SELECT * FROM %s AS r",
+					 lq_side_name(p, "attributes"), from);
+}
+
 static void
 new_images_insert(LqPipeline *p, const LqRowArrays *rows)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_IMAGE_ADD);
-
-	if (rows->nrows == 0)
-		return;
 	SPI_connect();
-	if (*slot == NULL)
-		*slot = lq_row_arrays_plan(rows, lq_format("INSERT INTO %s (lead, changed_at, \"values\") "
-												   "SELECT * FROM %s", lq_side_name(p, "attributes"),
-												   lq_row_arrays_from(NNEW)));
-	lq_row_arrays_run(rows, *slot);
+	lq_row_arrays_run(rows, p, LQ_PLAN_IMAGE_ADD, insert_sql);
 	SPI_finish();
 }
 

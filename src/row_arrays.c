@@ -54,31 +54,46 @@ lq_row_arrays_add(LqRowArrays *rows, const Datum *values, const bool *nulls)
 }
 
 /* the rows as an item of FROM; they come in the order in which they were added */
-char *
-lq_row_arrays_from(int ncolumns)
+static char *
+rows_sql(int ncolumns, bool single)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
+	appendStringInfoString(&buf, single ? "(VALUES (" : "ROWS FROM (");
 	for (int i = 0; i < ncolumns; i++)
-		appendStringInfo(&buf, "%spg_catalog.unnest($%d)", i == 0 ? "ROWS FROM (" : ", ", i + 1);
-	appendStringInfoChar(&buf, ')');
+		appendStringInfo(&buf, single ? "%s$%d" : "%spg_catalog.unnest($%d)", i > 0 ? ", " : "", i + 1);
+	appendStringInfoString(&buf, single ? "))" : ")");
 	return buf.data;
 }
 
-SPIPlanPtr
-lq_row_arrays_plan(const LqRowArrays *rows, const char *query)
+static SPIPlanPtr
+plan_make(const LqRowArrays *rows, const char *query, bool single)
 {
 	Oid		   *types = palloc(rows->ncolumns * sizeof(Oid));
 
 	for (int i = 0; i < rows->ncolumns; i++)
-		types[i] = get_array_type(rows->types[i]);
+		types[i] = single ? rows->types[i] : get_array_type(rows->types[i]);
 	return lq_plan_keep(query, rows->ncolumns, types);
 }
 
-/* SPI is connected; there is a row, and not so many that an array has more than 1 GB */
-void
-lq_row_arrays_run(const LqRowArrays *rows, SPIPlanPtr plan)
+static void
+run_single(const LqRowArrays *rows, SPIPlanPtr plan)
+{
+	Datum	   *values = palloc(rows->ncolumns * sizeof(Datum));
+	char	   *nulls = palloc(rows->ncolumns);
+
+	for (int i = 0; i < rows->ncolumns; i++)
+	{
+		values[i] = rows->values[i][0];
+		nulls[i] = rows->nulls[i][0] ? 'n' : ' ';
+	}
+	lq_plan_run(plan, values, nulls, false);
+}
+
+/* no array may have more than 1 GB */
+static void
+run_arrays(const LqRowArrays *rows, SPIPlanPtr plan)
 {
 	Datum	   *arrays = palloc(rows->ncolumns * sizeof(Datum));
 	int			count = rows->nrows;
@@ -95,4 +110,23 @@ lq_row_arrays_run(const LqRowArrays *rows, SPIPlanPtr plan)
 													   &lower, rows->types[i], len, byval, align));
 	}
 	lq_plan_run(plan, arrays, NULL, false);
+}
+
+/* taking arrays apart costs more than a single row */
+void
+lq_row_arrays_run(const LqRowArrays *rows, LqPipeline *pipeline, LqPlan which,
+				  char *(*sql) (const LqPipeline *pipeline, const char *from))
+{
+	bool		single = rows->nrows == 1;
+	SPIPlanPtr *plan;
+
+	if (rows->nrows == 0)
+		return;
+	plan = lq_plan_slot(pipeline, which + single);
+	if (*plan == NULL)
+		*plan = plan_make(rows, sql(pipeline, rows_sql(rows->ncolumns, single)), single);
+	if (single)
+		run_single(rows, *plan);
+	else
+		run_arrays(rows, *plan);
 }

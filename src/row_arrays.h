@@ -5,7 +5,7 @@
 #ifndef LQ_ROW_ARRAYS_H
 #define LQ_ROW_ARRAYS_H
 
-#include "executor/spi.h"
+#include "state.h"
 
 typedef struct LqRowArrays
 {
@@ -20,9 +20,11 @@ typedef struct LqRowArrays
 extern LqRowArrays *lq_row_arrays_create(int ncolumns, const Oid *types);
 extern void lq_row_arrays_add(LqRowArrays *rows, const Datum *values, const bool *nulls);
 
-/* what stands after FROM, and the plan of such a statement */
-extern char *lq_row_arrays_from(int ncolumns);
-extern SPIPlanPtr lq_row_arrays_plan(const LqRowArrays *rows, const char *query);
-extern void lq_row_arrays_run(const LqRowArrays *rows, SPIPlanPtr plan);
+/*
+ * Run the statement that sql() gives, whose item of FROM are the rows.  Its plans
+ * are kept: which for arrays, which + 1 for a single row.  SPI is connected.
+ */
+extern void lq_row_arrays_run(const LqRowArrays *rows, LqPipeline *pipeline, LqPlan which,
+							  char *(*sql) (const LqPipeline *pipeline, const char *from));
 
 #endif

@@ -148,24 +148,30 @@ lq_cases_read_baselines(LqCases *cases)
  * ----------------------------------------------------------------
  */
 
-static SPIPlanPtr
-plan_insert(LqPipeline *p, LqPlan which, const LqRowArrays *rows)
+static char *
+insert_into(const char *table, const char *from)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, which);
-	const LqSideTable *table = &lq_side_tables[which == LQ_PLAN_INSERT ? LQ_SIDE_STATE :
-											   LQ_SIDE_BASELINE];
 	StringInfoData buf;
 
-	if (*slot != NULL)
-		return *slot;
 	initStringInfo(&buf);
-	lq_append(&buf, "INSERT INTO %s (", lq_side_name(p, table->suffix));
+	lq_append(&buf, "INSERT INTO %s (", table);
 	for (int i = 0; i < LQ_NSTATE; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", table->columns[i].name);
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", lq_side_tables[LQ_SIDE_STATE].columns[i].name);
 	/* a row that an older snapshot hides is a serialization error, no duplicate */
-	appendStringInfo(&buf, ") SELECT * FROM %s ON CONFLICT DO NOTHING", lq_row_arrays_from(LQ_NSTATE));
-	*slot = lq_row_arrays_plan(rows, buf.data);
-	return *slot;
+	lq_append(&buf, ") SELECT * FROM %s AS r ON CONFLICT DO NOTHING", from);
+	return buf.data;
+}
+
+static char *
+insert_sql(const LqPipeline *p, const char *from)
+{
+	return insert_into(lq_side_name(p, "qualification"), from);
+}
+
+static char *
+insert_baseline_sql(const LqPipeline *p, const char *from)
+{
+	return insert_into(lq_side_name(p, "baseline"), from);
 }
 
 static bool
@@ -216,7 +222,7 @@ insert_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 	}
 	if (rows->nrows == 0)
 		return;
-	lq_row_arrays_run(rows, plan_insert(p, which, rows));
+	lq_row_arrays_run(rows, p, which, which == LQ_PLAN_INSERT ? insert_sql : insert_baseline_sql);
 	if (which == LQ_PLAN_INSERT && SPI_processed != rows->nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -289,28 +295,21 @@ any_lacks_stage(const LqCases *cases)
  * Put stages into leads rows.  The side row is asked again, because a trigger on
  * leads may have moved a lead on.
  */
-static SPIPlanPtr
-plan_stages(LqPipeline *p, const LqRowArrays *rows)
+static char *
+stages_sql(const LqPipeline *p, const char *from)
 {
-	SPIPlanPtr *slot = lq_plan_slot(p, LQ_PLAN_STAGE);
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
 
-	if (*slot != NULL)
-		return *slot;
 	get_atttypetypmodcoll(p->leads, get_attnum(p->leads, p->stage_column), &type, &typmod, &collation);
-	*slot = lq_row_arrays_plan(rows,
-							   lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at "
-										 "FROM %s AS s(lead, spelled, at, stage) "
-										 "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
-										 "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
-										 lq_leads_name(p), p->stage_column,
-										 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
-															  FORMAT_TYPE_FORCE_QUALIFY),
-										 p->changed_column, lq_row_arrays_from(rows->ncolumns),
-										 p->lead_key, lq_side_name(p, "qualification")));
-	return *slot;
+	return lq_format("UPDATE %s l SET %I = s.spelled::%s, %I = s.at FROM %s AS s(lead, spelled, at, stage) "
+					 "WHERE l.%I OPERATOR(pg_catalog.=) s.lead AND EXISTS (SELECT 1 FROM %s q "
+					 "WHERE q.lead OPERATOR(pg_catalog.=) s.lead AND q.stage OPERATOR(pg_catalog.=) s.stage)",
+					 lq_leads_name(p), p->stage_column,
+					 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+										  FORMAT_TYPE_FORCE_QUALIFY),
+					 p->changed_column, from, p->lead_key, lq_side_name(p, "qualification"));
 }
 
 /* when the lead came into its stage; false: that is how it began */
@@ -348,7 +347,7 @@ write_lacking_stages(LqCases *cases)
 		values[3] = CStringGetTextDatum(c->lead.stage);
 		lq_row_arrays_add(rows, values, nulls);
 	}
-	lq_row_arrays_run(rows, plan_stages(p, rows));
+	lq_row_arrays_run(rows, p, LQ_PLAN_STAGE, stages_sql);
 }
 
 /*

@@ -60,6 +60,7 @@ lq_cases_run			~engine: points, caps, gates
 lq_cases_replay			~engine: points, caps, gates
 lq_history_read			history
 lq_history_write		history
+lq_history_writer_close	history
 lq_cases_read_images	images of leads
 lq_cases_keep_images	images of leads
 lq_lead_changed			stage columns
