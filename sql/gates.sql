@@ -24,9 +24,9 @@ INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, condition) VA
 	('gates', 'sql', 'eager', '{sal}', 'times(''read'', ''2 days'') > 1'),
 	('gates', 'opportunity', 'again', '{sql}', 'since_last(''read'') > ''5 days'''),
 	('gates', 'recycled', 'quiet', '{opportunity}', 'times(''look'') > 0');
--- and more of them than are remembered
+-- and more of them than are remembered: these come last, as they lead to the nearest stage
 INSERT INTO lead_qualify.gate (pipeline, stage, name, from_stages, condition)
-SELECT 'gates', 'recycled', 'never ' || i, '{lead,mql,sal,sql,opportunity}', format('times(''look'') > 100 + %s', i) FROM generate_series(1, 70) i;
+SELECT 'gates', 'mql', 'never ' || i, '{lead,recycled}', format('times(''look'') > 100 + %s', i) FROM generate_series(1, 70) i;
 SELECT FROM lead_qualify.publish('gates', effective_from => '2024-01-01');
 
 CREATE VIEW journey AS SELECT lead, string_agg(stage || ' ' || to_char(entered_at, 'FMDD'), ', ' ORDER BY entered_at, id) FROM lead_stage_history

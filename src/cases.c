@@ -412,3 +412,22 @@ lq_field_assessment(int row, int column, MemoryContext cxt)
 	MemoryContextSwitchTo(old);
 	return copy;
 }
+
+/* ----------------------------------------------------------------
+ * Columns of a row to be written
+ * ----------------------------------------------------------------
+ */
+
+void
+lq_put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	values[column] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+void
+lq_put_time(Datum *values, bool *nulls, int column, TimestampTz at)
+{
+	nulls[column] = TIMESTAMP_NOT_FINITE(at);
+	values[column] = TimestampTzGetDatum(at);
+}

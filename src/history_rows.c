@@ -165,21 +165,6 @@ new_rows(const LqPipeline *p)
 	return lq_row_arrays_create(NWRITE, types);
 }
 
-static void
-set_text(Datum *values, bool *nulls, InsertColumn i, const char *text)
-{
-	nulls[i] = text == NULL;
-	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-/* DT_NOEND: null */
-static void
-set_time(Datum *values, bool *nulls, InsertColumn i, TimestampTz at)
-{
-	nulls[i] = at == DT_NOEND;
-	values[i] = TimestampTzGetDatum(at);
-}
-
 /* ends: with this move the stay ends that is open now */
 void
 lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
@@ -192,24 +177,24 @@ lq_history_insert(LqHistoryWriter *writer, const LqCase *c, const LqMove *move,
 
 	values[INSERT_LEAD] = c->key;
 	values[INSERT_CYCLE] = Int32GetDatum(move->cycle);
-	set_text(values, nulls, INSERT_STAGE, move->stage);
-	set_text(values, nulls, INSERT_FROM_STAGE, move->from_stage);
-	set_time(values, nulls, INSERT_ENTERED_AT, attached ? DT_NOEND : move->at);
-	set_time(values, nulls, INSERT_LEFT_AT, left_at);
-	set_text(values, nulls, INSERT_CAUSE, move->cause);
-	set_text(values, nulls, INSERT_GATE, move->gate);
-	set_text(values, nulls, INSERT_REASON, by_hand == NULL ? NULL : by_hand->reason);
-	set_text(values, nulls, INSERT_NOTE, by_hand == NULL ? NULL : by_hand->note);
-	set_text(values, nulls, INSERT_ORIGIN, origin);
+	lq_put_text(values, nulls, INSERT_STAGE, move->stage);
+	lq_put_text(values, nulls, INSERT_FROM_STAGE, move->from_stage);
+	lq_put_time(values, nulls, INSERT_ENTERED_AT, attached ? DT_NOEND : move->at);
+	lq_put_time(values, nulls, INSERT_LEFT_AT, left_at);
+	lq_put_text(values, nulls, INSERT_CAUSE, move->cause);
+	lq_put_text(values, nulls, INSERT_GATE, move->gate);
+	lq_put_text(values, nulls, INSERT_REASON, by_hand == NULL ? NULL : by_hand->reason);
+	lq_put_text(values, nulls, INSERT_NOTE, by_hand == NULL ? NULL : by_hand->note);
+	lq_put_text(values, nulls, INSERT_ORIGIN, origin);
 	values[INSERT_TOTAL] = Float8GetDatum(move->total);
 	values[INSERT_ENGAGEMENT] = Float8GetDatum(move->engagement);
 	values[INSERT_FIT] = Float8GetDatum(move->fit);
 	values[INSERT_VERSION] = Int32GetDatum(move->version);
-	set_text(values, nulls, INSERT_MOVED_BY, by_hand == NULL ? NULL : by_hand->actor);
+	lq_put_text(values, nulls, INSERT_MOVED_BY, by_hand == NULL ? NULL : by_hand->actor);
 	values[INSERT_ASSESSMENT] = PointerGetDatum(move->assessment);
-	set_time(values, nulls, INSERT_HELD_UNTIL, by_hand == NULL ? DT_NOEND : by_hand->held_until);
+	lq_put_time(values, nulls, INSERT_HELD_UNTIL, by_hand == NULL ? DT_NOEND : by_hand->held_until);
 	values[INSERT_FORCED] = BoolGetDatum(by_hand != NULL && by_hand->forced);
-	set_time(values, nulls, ENDS_AT, ends ? move->at : DT_NOEND);
+	lq_put_time(values, nulls, ENDS_AT, ends ? move->at : DT_NOEND);
 	if (writer->rows == NULL)
 		writer->rows = new_rows(writer->cases->pipeline);
 	lq_row_arrays_add(writer->rows, values, nulls);

@@ -1,6 +1,6 @@
 /*
  * row_arrays.c
- *		Rows for a statement that takes each of their columns as an array.
+ *		Rows for a statement that takes many of them, each column as an array.
  *
  * One statement for many rows costs less than one for each, from a few rows on.
  * Where rows are no more than updated by key, side_rows.c does without any.
@@ -120,8 +120,7 @@ lq_row_arrays_run(const LqRowArrays *rows, LqPipeline *pipeline, LqPlan which,
 	bool		single = rows->nrows == 1;
 	SPIPlanPtr *plan;
 
-	if (rows->nrows == 0)
-		return;
+	Assert(rows->nrows > 0);
 	plan = lq_plan_slot(pipeline, which + single);
 	if (*plan == NULL)
 		*plan = plan_make(rows, sql(pipeline, rows_sql(rows->ncolumns, single)), single);

@@ -1,6 +1,6 @@
 /*
  * row_arrays.h
- *		Rows for a statement that takes each of their columns as an array.
+ *		Rows for a statement that takes many of them, each column as an array.
  */
 #ifndef LQ_ROW_ARRAYS_H
 #define LQ_ROW_ARRAYS_H
@@ -22,7 +22,7 @@ extern void lq_row_arrays_add(LqRowArrays *rows, const Datum *values, const bool
 
 /*
  * Run the statement that sql() gives, whose item of FROM are the rows.  Its plans
- * are kept: which for arrays, which + 1 for a single row.  SPI is connected.
+ * are kept: which for arrays, which + 1 for a single row.  SPI is connected; there is a row.
  */
 extern void lq_row_arrays_run(const LqRowArrays *rows, LqPipeline *pipeline, LqPlan which,
 							  char *(*sql) (const LqPipeline *pipeline, const char *from));

@@ -199,17 +199,23 @@ published_version(const LqPipeline *p)
 	return p->versions[p->nversions - 1].number;
 }
 
+static LqRowArrays *
+new_states(const LqPipeline *p)
+{
+	Oid			types[LQ_NSTATE];
+
+	for (int i = 0; i < LQ_NSTATE; i++)
+		types[i] = lq_side_column_type(&lq_side_tables[LQ_SIDE_STATE].columns[i], p->key_type);
+	return lq_row_arrays_create(LQ_NSTATE, types);
+}
+
 /* insert rows for the wanted cases with one statement */
 static void
 insert_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 {
 	LqPipeline *p = cases->pipeline;
-	Oid			types[LQ_NSTATE];
-	LqRowArrays *rows;
+	LqRowArrays *rows = NULL;	/* most batches have no new lead */
 
-	for (int i = 0; i < LQ_NSTATE; i++)
-		types[i] = lq_side_column_type(&lq_side_tables[LQ_SIDE_STATE].columns[i], p->key_type);
-	rows = lq_row_arrays_create(LQ_NSTATE, types);
 	for (int i = 0; i < cases->count; i++)
 	{
 		Datum		values[LQ_NSTATE];
@@ -217,10 +223,12 @@ insert_states(LqCases *cases, LqPlan which, bool (*wanted) (const LqCase *))
 
 		if (!wanted(&cases->cases[i]))
 			continue;
+		if (rows == NULL)
+			rows = new_states(p);
 		lq_state_row_write(&cases->cases[i], published_version(p), true, values, nulls);
 		lq_row_arrays_add(rows, values, nulls);
 	}
-	if (rows->nrows == 0)
+	if (rows == NULL)
 		return;
 	lq_row_arrays_run(rows, p, which, which == LQ_PLAN_INSERT ? insert_sql : insert_baseline_sql);
 	if (which == LQ_PLAN_INSERT && SPI_processed != rows->nrows)

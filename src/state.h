@@ -163,6 +163,10 @@ extern int64 lq_field_bigint(int row, int column);
 extern char *lq_field_text(int row, int column, MemoryContext cxt); /* NULL for null */
 extern const LqAssessment *lq_field_assessment(int row, int column, MemoryContext cxt);
 
+/* columns of a row to be written; no text, and a time that is not finite, are null */
+extern void lq_put_text(Datum *values, bool *nulls, int column, const char *text);
+extern void lq_put_time(Datum *values, bool *nulls, int column, TimestampTz at);
+
 extern SPIPlanPtr *lq_plan_slot(LqPipeline *pipeline, LqPlan which);
 extern SPIPlanPtr lq_plan_keep(const char *query, int nargs, Oid *types);
 extern SPIPlanPtr lq_plan_check(SPIPlanPtr plan);

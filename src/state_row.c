@@ -129,22 +129,6 @@ lq_case_summary(const LqCase *c, LqStored *summary)
 	summary->grade = lq_model_grade(model, score, score->as_of);
 }
 
-/* text, or null */
-static void
-set_text(Datum *values, bool *nulls, int i, const char *text)
-{
-	nulls[i] = text == NULL;
-	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-/* what is not finite stands for null */
-static void
-set_time(Datum *values, bool *nulls, int i, TimestampTz at)
-{
-	nulls[i] = TIMESTAMP_NOT_FINITE(at);
-	values[i] = TimestampTzGetDatum(at);
-}
-
 /*
  * The lead's row.  check_at is indexed, so an update that leaves it alone can
  * stay on its page: it only becomes earlier, until advance() puts it forward.
@@ -165,29 +149,29 @@ lq_state_row_write(const LqCase *c, int published, bool forward, Datum *values, 
 	nulls[LQ_STATE_FIT] = isnan(summary.fit);
 	values[LQ_STATE_FIT] = Float8GetDatum(summary.fit);
 	values[LQ_STATE_SCORED_AT] = TimestampTzGetDatum(summary.scored_at);
-	set_text(values, nulls, LQ_STATE_STAGE, lead->stage);
+	lq_put_text(values, nulls, LQ_STATE_STAGE, lead->stage);
 	nulls[LQ_STATE_GRADE] = summary.grade < 0;
 	values[LQ_STATE_GRADE] = Int16GetDatum((int16) summary.grade);
 	values[LQ_STATE_CYCLE] = Int32GetDatum(lead->cycle);
-	set_time(values, nulls, LQ_STATE_MARK, lead->mark);
-	set_text(values, nulls, LQ_STATE_MARK_STAGE, lead->mark_stage);
-	set_time(values, nulls, LQ_STATE_DUE, c->next_due_at);
-	set_time(values, nulls, LQ_STATE_CHECK_AT,
-			 c->stored && !forward ? Min(c->was.check_at, c->next_due_at) : c->next_due_at);
-	set_time(values, nulls, LQ_STATE_ATTRIBUTES_AT, lead->attributes_at);
-	set_time(values, nulls, LQ_STATE_LEAD_SINCE, c->lead_since);
+	lq_put_time(values, nulls, LQ_STATE_MARK, lead->mark);
+	lq_put_text(values, nulls, LQ_STATE_MARK_STAGE, lead->mark_stage);
+	lq_put_time(values, nulls, LQ_STATE_DUE, c->next_due_at);
+	lq_put_time(values, nulls, LQ_STATE_CHECK_AT,
+				c->stored && !forward ? Min(c->was.check_at, c->next_due_at) : c->next_due_at);
+	lq_put_time(values, nulls, LQ_STATE_ATTRIBUTES_AT, lead->attributes_at);
+	lq_put_time(values, nulls, LQ_STATE_LEAD_SINCE, c->lead_since);
 	values[LQ_STATE_VERSION] = Int32GetDatum(lead->model->version);
 	values[LQ_STATE_PUBLISHED] = Int32GetDatum(published);
 	values[LQ_STATE_ASSESSMENT] = PointerGetDatum(lead->assessment);
 	nulls[LQ_STATE_CONFIRMED] = lead->confirmed == NULL;
 	values[LQ_STATE_CONFIRMED] = PointerGetDatum(lead->confirmed);
-	set_text(values, nulls, LQ_STATE_GATE, lead->gate);
+	lq_put_text(values, nulls, LQ_STATE_GATE, lead->gate);
 	values[LQ_STATE_KEEPING] = BoolGetDatum(lead->keeping);
-	set_time(values, nulls, LQ_STATE_STAGE_SINCE, lead->stage_since);
-	set_time(values, nulls, LQ_STATE_ACTIVE_AT, lead->active_at);
-	set_text(values, nulls, LQ_STATE_HELD_FROM, lead->held_from);
-	set_time(values, nulls, LQ_STATE_HELD_UNTIL, lead->held_until);
-	set_time(values, nulls, LQ_STATE_WAITS_AT, c->waits_at);
-	set_text(values, nulls, LQ_STATE_EXCLUDED, lead->excluded);
-	set_time(values, nulls, LQ_STATE_ARCHIVED_AT, c->archived_at);
+	lq_put_time(values, nulls, LQ_STATE_STAGE_SINCE, lead->stage_since);
+	lq_put_time(values, nulls, LQ_STATE_ACTIVE_AT, lead->active_at);
+	lq_put_text(values, nulls, LQ_STATE_HELD_FROM, lead->held_from);
+	lq_put_time(values, nulls, LQ_STATE_HELD_UNTIL, lead->held_until);
+	lq_put_time(values, nulls, LQ_STATE_WAITS_AT, c->waits_at);
+	lq_put_text(values, nulls, LQ_STATE_EXCLUDED, lead->excluded);
+	lq_put_time(values, nulls, LQ_STATE_ARCHIVED_AT, c->archived_at);
 }
